@@ -1,0 +1,12 @@
+{#
+    The days on which a relation has rows of interest, as literals: a predicate of literals skips whole
+    ledger files, which a join's keys do not.
+#}
+{% macro hit_days(relation, column, where) -%}
+    {%- if execute -%}
+        {%- set days = run_query("select distinct " ~ column ~ " from " ~ relation ~ " where " ~ where ~ " order by 1").columns[0].values() -%}
+    {%- endif -%}
+    {%- for day in days or ['0001-01-01'] -%}
+        date '{{ day }}'{{ ', ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

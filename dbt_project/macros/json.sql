@@ -1,0 +1,49 @@
+{# JSON access, where engines differ. `path` is a JSONPath such as $.text. #}
+{% macro json_text(column, path) -%}
+    {{ return(adapter.dispatch('json_text')(column, path)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_text(column, path) -%}
+    json_extract_string({{ column }}, '{{ path }}')
+{%- endmacro %}
+
+{# All values that a path with a wildcard meets, as a list of text. #}
+{% macro json_texts(column, path) -%}
+    {{ return(adapter.dispatch('json_texts')(column, path)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_texts(column, path) -%}
+    json_extract_string({{ column }}, '{{ path }}')
+{%- endmacro %}
+
+{% macro json_length(column, path) -%}
+    {{ return(adapter.dispatch('json_length')(column, path)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_length(column, path) -%}
+    json_array_length({{ column }}, '{{ path }}')
+{%- endmacro %}
+
+{#
+    JSON text with its objects' keys sorted, three levels deep, so that two spellings of the same content
+    compare equal.
+#}
+{% macro canonical_json(column, depth=3) -%}
+    {{ return(adapter.dispatch('canonical_json')(column, depth)) }}
+{%- endmacro %}
+
+{% macro duckdb__canonical_json(column, depth) -%}
+    {%- set key = 'k' ~ depth -%}
+    {%- set member = "json_extract(" ~ column ~ ", '/' || replace(replace(" ~ key ~ ", '~', '~0'), '/', '~1'))::varchar" -%}
+    case
+        when left({{ column }}, 1) = '{' then '{' || array_to_string(
+            list_transform(
+                list_sort(json_keys({{ column }})),
+                lambda {{ key }}: {{ key }} || ':' || coalesce(
+                    {% if depth > 1 %}{{ canonical_json(member, depth - 1) }}{% else %}{{ member }}{% endif %}, 'null'
+                )
+            ), ','
+        ) || '}'
+        else {{ column }}
+    end
+{%- endmacro %}

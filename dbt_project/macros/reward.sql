@@ -1,0 +1,16 @@
+{#
+    What a feedback event says about its output as a number from -1 to 1, null where its type says nothing
+    of the kind. Stars count from one, so that the middle star is 0; a 0 is as bad as one star. A scale
+    that ends at 1 has no stars and counts from 0.
+#}
+{% macro reward(feedback) -%}
+    case
+        when {{ feedback }}.thumbs is not null then case {{ feedback }}.thumbs when 'up' then 1.0 else -1.0 end
+        when {{ feedback }}.rating is not null and coalesce({{ feedback }}.rating_max, 5) > 1 then greatest(
+            -1.0,
+            (2 * {{ feedback }}.rating - coalesce({{ feedback }}.rating_max, 5) - 1)
+            / (coalesce({{ feedback }}.rating_max, 5) - 1)
+        )
+        when {{ feedback }}.rating is not null then 2 * {{ feedback }}.rating / {{ feedback }}.rating_max - 1
+    end
+{%- endmacro %}

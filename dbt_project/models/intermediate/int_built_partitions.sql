@@ -1,0 +1,25 @@
+{{ config(partition_column='partition_date') }}
+
+-- Which ledger each partition was built from. It is the last model of a run, so that a run that was stopped
+-- half-way leaves its partitions recorded as they were, and the next one builds them again.
+-- depends_on: {{ ref('attributed_feedback') }}
+-- depends_on: {{ ref('feedback_status') }}
+-- depends_on: {{ ref('dead_letter') }}
+-- depends_on: {{ ref('daily_accounts') }}
+-- depends_on: {{ ref('partition_quality') }}
+-- depends_on: {{ ref('int_feedback_supersessions') }}
+
+with feedback as (
+    select * from {{ ledger_versions('feedback') }} where {{ in_window('received_date') }}
+),
+
+inferences as (
+    select * from {{ ledger_versions('inferences') }} where {{ in_window('received_date') }}
+)
+
+select
+    received_date as partition_date,
+    inferences.ledger_version as inferences_version,
+    feedback.ledger_version as feedback_version
+from feedback
+inner join inferences using (received_date)

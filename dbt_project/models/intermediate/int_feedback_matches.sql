@@ -1,0 +1,77 @@
+{{ config(partition_column='attributed_date') }}
+
+with candidates as (
+    select * from {{ ref('int_feedback_candidates') }} where {{ in_window('attributed_date') }}
+),
+
+feedback as (
+    select received_date, source_file, source_line, preferred_output_idx, target_kind, target_id
+    from {{ ref('int_feedback_receipts') }}
+    where received_date between {{ window_start_less_attribution_window() }} and date '{{ var("window_to") }}'
+),
+
+-- Only feedback on a part needs the inference's content, which is dear to read.
+on_a_part as (
+    select candidates.*, feedback.preferred_output_idx, feedback.target_kind, feedback.target_id
+    from candidates
+    inner join feedback
+        on candidates.feedback_received_date = feedback.received_date
+        and candidates.feedback_source_file = feedback.source_file
+        and candidates.feedback_source_line = feedback.source_line
+    where feedback.preferred_output_idx is not null or feedback.target_kind in ('chunk', 'component')
+),
+
+parts as (
+    select
+        received_date, source_file, source_line,
+        {{ json_length('output', '$.alternatives') }} as alternatives,
+        {{ json_texts('input', '$.retrieved[*].chunk_id') }} as chunk_ids,
+        {{ json_texts('components', '$[*].name') }} as component_names
+    from {{ ref('stg_inferences') }}
+    where received_date in ({{ hit_days(ref('int_feedback_candidates'), 'inference_received_date', in_window('attributed_date')) }})
+        and request_id in (select request_id from on_a_part)
+),
+
+without_their_part as (
+    select on_a_part.feedback_received_date, on_a_part.feedback_source_file, on_a_part.feedback_source_line
+    from on_a_part
+    inner join parts
+        on on_a_part.inference_received_date = parts.received_date
+        and on_a_part.inference_source_file = parts.source_file
+        and on_a_part.inference_source_line = parts.source_line
+    where
+        -- Where no alternatives were logged there is nothing to check the index against.
+        (parts.alternatives > 0 and on_a_part.preferred_output_idx >= parts.alternatives)
+        or (
+            on_a_part.target_kind = 'chunk'
+            and not coalesce(list_contains(parts.chunk_ids, on_a_part.target_id), false)
+        )
+        or (
+            on_a_part.target_kind = 'component'
+            and not coalesce(list_contains(parts.component_names, on_a_part.target_id), false)
+        )
+),
+
+judged as (
+    select
+        candidates.*,
+        case
+            when feedback_at < {{ plus_minutes('inference_at', '-' ~ var('early_tolerance_minutes')) }}
+                then 'before_inference'
+            when feedback_at > {{ plus_days('inference_at', var('attribution_window_days')) }}
+                then 'outside_window'
+            when without_their_part.feedback_source_line is not null then 'unknown_target'
+        end as broken_rule
+    from candidates
+    left join without_their_part using (feedback_received_date, feedback_source_file, feedback_source_line)
+),
+
+final as (
+    select
+        * exclude (broken_rule, matched_by),
+        case when broken_rule is null then 'attributed' else 'invalid' end as state,
+        coalesce(broken_rule, matched_by) as reason
+    from judged
+)
+
+select * from final

@@ -1,0 +1,79 @@
+{{ config(partition_column='effective_date') }}
+
+with attributed as (
+    select
+        receipts.feedback_id, matches.request_id, receipts.user_id, receipts.feedback_type,
+        receipts.target_kind, receipts.target_id, receipts.retracts, receipts.feedback_at,
+        receipts.received_date, receipts.source_file, receipts.source_line, matches.attributed_date
+    from {{ ref('int_feedback_matches') }} as matches
+    inner join {{ ref('int_feedback_receipts') }} as receipts
+        on matches.feedback_received_date = receipts.received_date
+        and matches.feedback_source_file = receipts.source_file
+        and matches.feedback_source_line = receipts.source_line
+    where matches.state = 'attributed' and matches.attributed_date <= date '{{ var("window_to") }}'
+),
+
+-- Only those who said something in the window can have changed what holds.
+touched as (
+    select distinct request_id, user_id, feedback_type
+    from attributed
+    where {{ in_window('attributed_date') }} and user_id is not null
+),
+
+statements as (
+    select attributed.*
+    from attributed
+    inner join touched using (request_id, user_id, feedback_type)
+    where feedback_type <> 'retraction'
+),
+
+with_next as (
+    select
+        *,
+        min(attributed_date) over later as next_attributed_date,
+        first_value(feedback_id) over later as next_feedback_id
+    from statements
+    window later as (
+        partition by request_id, user_id, feedback_type, target_kind, target_id
+        order by feedback_at, received_date, source_file, source_line
+        rows between 1 following and unbounded following
+    )
+),
+
+superseded as (
+    select feedback_id, 'superseded' as cause, next_feedback_id as by_feedback_id,
+        greatest(attributed_date, next_attributed_date) as effective_date
+    from with_next
+    where next_feedback_id is not null
+),
+
+retractions as (
+    select * from attributed where feedback_type = 'retraction'
+),
+
+-- One may take back one's own words only; where a user is not known, the id alone says whose they are.
+retracted as (
+    select taken_back.feedback_id, 'retracted' as cause, retractions.feedback_id as by_feedback_id,
+        greatest(taken_back.attributed_date, retractions.attributed_date) as effective_date
+    from attributed as taken_back
+    inner join retractions on taken_back.feedback_id = retractions.retracts
+    where coalesce(taken_back.user_id, retractions.user_id, '')
+        = coalesce(retractions.user_id, taken_back.user_id, '')
+),
+
+all_causes as (
+    select * from superseded
+    union all
+    select * from retracted
+),
+
+-- The first cause counts: what does not hold any more can not stop holding again.
+first_cause as (
+    select *
+    from all_causes
+    qualify row_number() over (
+        partition by feedback_id order by effective_date, cause, by_feedback_id
+    ) = 1
+)
+
+select * from first_cause where {{ in_window('effective_date') }}

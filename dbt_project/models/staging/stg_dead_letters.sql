@@ -1,0 +1,17 @@
+with inference_lines as (
+    select 'inferences' as stream, received_date, source_file, source_line, request_id,
+        null::varchar as feedback_id, dead_letter_reason as reason, dead_letter_detail as detail, raw
+    from {{ source('ledger', 'inferences') }}
+    where dead_letter_reason is not null
+),
+
+feedback_lines as (
+    select 'feedback' as stream, received_date, source_file, source_line, request_id,
+        feedback_id, dead_letter_reason as reason, dead_letter_detail as detail, raw
+    from {{ source('ledger', 'feedback') }}
+    where dead_letter_reason is not null
+)
+
+select * from inference_lines
+union all
+select * from feedback_lines

@@ -1,0 +1,35 @@
+"""The entry: writes both sources and says what it did. How each is made is in its own module."""
+
+import argparse
+from datetime import date
+from pathlib import Path
+
+from demo.assistant import write_assistant
+from demo.files import LandingConflict
+from demo.open_bandit import OpenBanditMissing, write_open_bandit
+from demo.week import FIRST_DAY, LAST_DAY
+
+
+def write_demo(data_dir: Path) -> tuple[date, date]:
+    """Writes the demo's landing files below `data_dir`; returns the first and the last received date.
+
+    Raises OpenBanditMissing when the package with the Open Bandit log is not installed, and
+    LandingConflict when the folder holds files of the same names with another content.
+    """
+    print(f"demo: writing {data_dir / 'landing'}, received dates {FIRST_DAY} .. {LAST_DAY}")
+    for source, write in (("Open Bandit log", write_open_bandit), ("assistant traffic", write_assistant)):
+        counts = write(data_dir)
+        print(f"  {source}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
+    return FIRST_DAY, LAST_DAY
+
+
+def main() -> None:
+    """The command line: `python -m demo --data-dir DIR`."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description="Writes a week of example landing files.")
+    parser.add_argument("--data-dir", type=Path, required=True, help="folder in which landing/ is written")
+    arguments = parser.parse_args()
+    try:
+        first, last = write_demo(arguments.data_dir)
+    except (OpenBanditMissing, LandingConflict) as error:
+        raise SystemExit(f"demo: {error}") from None
+    print(f"  next: attribution run --from {first} --to {last}")

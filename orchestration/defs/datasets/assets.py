@@ -1,0 +1,107 @@
+"""Datasets: one partitioned asset a recipe, which gates and publishes immutable versions."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+
+from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
+from orchestration.defs.resources import PlatformResource
+from orchestration.lib.check_results import check_result
+from orchestration.lib.gates import DATASET_GATE, open_gates
+from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.partitions import from_keys
+from orchestration.lib.publication import Publication, Published, publish_partitions
+from orchestration.lib.recipe import Recipe, load_recipes
+
+
+def dataset_asset(recipe: Recipe) -> dg.AssetsDefinition:
+    """The asset that publishes a recipe's versions.
+
+    It evaluates every gate itself before anything is visible: Dagster's blocking checks hold within one
+    run only, and not for who materializes this asset alone (DESIGN decision 1).
+    """
+    name = f"{recipe.name}_dataset"
+
+    @dg.asset(
+        name=name,
+        group_name="datasets",
+        deps=[recipe.source, "int_feedback_supersessions", "partition_quality"],
+        partitions_def=daily_partitions,
+        backfill_policy=one_run_a_range,
+        pool=WAREHOUSE_POOL,
+        description=f"{recipe.description}\n\nPublished as immutable versions in `datasets/{recipe.name}/`.",
+        kinds={"parquet", "huggingface"},
+        owners=OWNERS,
+        metadata={
+            "dagster/column_schema": dg.TableSchema(
+                columns=[dg.TableColumn(c, description=meaning) for c, meaning in recipe.columns.items()]
+            )
+        },
+        check_specs=[
+            dg.AssetCheckSpec(
+                DATASET_GATE,
+                asset=name,
+                blocking=True,
+                description="Every gate of a partition, and the staged rows, before a version is made visible.",
+            )
+        ],
+    )
+    def publish(
+        context: dg.AssetExecutionContext, platform: PlatformResource
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        settings = platform.settings
+        asked = from_keys(context.partition_keys)
+        with (
+            warehouse_lock(settings, holder=context.run.run_id, tell=context.log.info),
+            open_gates(settings, with_warehouse=True, data_docs=context.run.run_id) as (gates, session),
+        ):
+            publication = publish_partitions(settings, recipe, asked, gates, tell=context.log.info)
+            data_docs = session.build_data_docs()
+        result = check_result(
+            check=DATASET_GATE, reports=publication.reports, data_docs=data_docs.as_uri() if data_docs else None
+        )
+        if publication.stopped_at is None:
+            for day in asked:
+                context.add_asset_metadata(_metadata(publication.published[day]), partition_key=day.isoformat())
+            yield dg.MaterializeResult()
+            yield result
+            return
+        for day in _published(publication, asked):
+            # The step fails, so Dagster would record nothing of the days that were published before.
+            context.log_event(
+                dg.AssetMaterialization(
+                    name, partition=day.isoformat(), metadata=_metadata(publication.published[day])
+                )
+            )
+        yield result
+        raise dg.Failure(description=publication.sentence(recipe), allow_retries=False)
+
+    return publish
+
+
+def _published(publication: Publication, asked: list[date]) -> list[date]:
+    return [day for day in asked if day in publication.published]
+
+
+def _metadata(published: Published) -> dict[str, dg.MetadataValue]:
+    made = published.candidate
+    metadata = {
+        "dagster/partition_row_count": dg.MetadataValue.int(made.rows),
+        "version": dg.MetadataValue.text(made.version or "none: no rows yet"),
+        "is_new_version": dg.MetadataValue.bool(made.is_new),
+        "rows": dg.MetadataValue.int(made.rows),
+    }
+    if published.changes:
+        metadata |= {
+            "rows_added": dg.MetadataValue.int(published.changes.added),
+            "rows_changed": dg.MetadataValue.int(published.changes.changed),
+            "rows_removed": dg.MetadataValue.int(published.changes.removed),
+            "bytes": dg.MetadataValue.int(published.bytes),
+        }
+    return metadata
+
+
+@dg.definitions
+def datasets() -> dg.Definitions:
+    return dg.Definitions(assets=[dataset_asset(recipe) for recipe in load_recipes()])

@@ -1,0 +1,118 @@
+"""Landing files to ledger: one asset a stream, and the landing folders themselves as external assets."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from orchestration.contracts.feedback import FEEDBACK
+from orchestration.contracts.fields import Stream
+from orchestration.contracts.inference import INFERENCES
+from orchestration.defs.partitions import OWNERS, daily_partitions, one_run_a_range
+from orchestration.defs.resources import PlatformResource
+from orchestration.lib.check_results import check_result
+from orchestration.lib.gates import LEDGER_GATE, open_gates
+from orchestration.lib.ledger import LedgerPartition, load_partition
+from orchestration.lib.ledger_sql import ledger_columns
+from orchestration.lib.partitions import from_keys
+
+STREAMS = (INFERENCES, FEEDBACK)
+
+
+def landing_asset(stream: Stream) -> dg.AssetSpec:
+    """The files as the producers write them: not ours to make, but where the graph begins."""
+    return dg.AssetSpec(
+        key=f"landing_{stream.name}",
+        group_name="landing",
+        description=f"Landing files of the {stream.name} stream, one folder a received date. {stream.description}",
+        kinds={"json", "file"},
+        owners=OWNERS,
+        partitions_def=daily_partitions,
+    )
+
+
+def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
+    """The asset that loads a stream's landing files into the ledger."""
+
+    @dg.asset(
+        name=stream.asset_name,
+        group_name="ingestion",
+        deps=[f"landing_{stream.name}"],
+        partitions_def=daily_partitions,
+        backfill_policy=one_run_a_range,
+        description=(
+            f"Every {stream.event} line received, as typed Parquet with its file and line; what can not be read "
+            "is kept as a dead letter with its reason and raw text."
+        ),
+        kinds={"duckdb", "parquet"},
+        owners=OWNERS,
+        metadata={"dagster/column_schema": _column_schema(stream)},
+        check_specs=[
+            dg.AssetCheckSpec(
+                LEDGER_GATE,
+                asset=stream.asset_name,
+                description="Schema, keys and share of dead letters, asked of each received date by Great Expectations.",
+            )
+        ],
+    )
+    def load(
+        context: dg.AssetExecutionContext, platform: PlatformResource
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        settings = platform.settings
+        days = from_keys(context.partition_keys)
+        loaded: dict[str, LedgerPartition] = {}
+        for day in days:
+            partition = load_partition(settings, stream, day)
+            loaded[day.isoformat()] = partition
+            context.add_asset_metadata(_metadata(partition), partition_key=day.isoformat())
+            if partition.lines:
+                context.log.info(
+                    f"{stream.name} {day}: {partition.lines:,} lines from {partition.files} files, "
+                    f"{partition.dead_letter_count:,} dead letters"
+                )
+        yield dg.MaterializeResult()
+        with_lines = [day for day in days if loaded[day.isoformat()].lines]
+        reports = {day: [] for day in days}
+        if with_lines:
+            with open_gates(settings, with_warehouse=False) as (gates, _):
+                for day in with_lines:
+                    lines = loaded[day.isoformat()].lines
+                    reports[day] = [gates.ledger(stream, day, lines_received=lines)]
+        yield check_result(check=LEDGER_GATE, reports=reports)
+
+    return load
+
+
+def _metadata(partition: LedgerPartition) -> dict[str, dg.MetadataValue]:
+    reasons = "\n".join(f"| {reason} | {count:,} |" for reason, count in partition.dead_letters.items())
+    share = partition.dead_letter_count / partition.lines if partition.lines else 0.0
+    return {
+        "dagster/partition_row_count": dg.MetadataValue.int(partition.lines),
+        "lines_received": dg.MetadataValue.int(partition.lines),
+        "dead_letters": dg.MetadataValue.int(partition.dead_letter_count),
+        "dead_letter_share": dg.MetadataValue.float(share),
+        "landing_files": dg.MetadataValue.int(partition.files),
+        "ledger_bytes": dg.MetadataValue.int(partition.bytes),
+        "dead_letters_by_reason": dg.MetadataValue.md(f"| reason | lines |\n|---|---:|\n{reasons}"),
+    }
+
+
+def _column_schema(stream: Stream) -> dg.TableSchema:
+    described = {f.ledger_column: f.description for f in stream.fields} | {
+        "source_file": "Landing file that the line came from.",
+        "source_line": "Line in that file, from 1.",
+        "dead_letter_reason": "Why the line can not be used; null for a sound line.",
+        "dead_letter_detail": "The field and the cure.",
+        "raw": "The line as it was, for a dead letter.",
+        "feedback_id_is_derived": "Whether the id was made from the event's content.",
+        "extras": "Fields that the schema does not know, as JSON.",
+        "received_date": "Partition: the UTC day on which the platform received the file.",
+    }
+    columns = {**ledger_columns(stream), "received_date": "DATE"}
+    return dg.TableSchema(
+        columns=[dg.TableColumn(name, kind, described[name]) for name, kind in columns.items()]
+    )
+
+
+@dg.definitions
+def ingestion() -> dg.Definitions:
+    return dg.Definitions(assets=[make(stream) for stream in STREAMS for make in (landing_asset, ledger_asset)])

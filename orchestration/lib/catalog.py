@@ -1,0 +1,91 @@
+"""What is published: the versions of each dataset, which of them each partition has, which is the latest.
+
+`partitions.json` says for each partition which version holds its snapshot and whether its gate let it
+pass; `latest.json` is the part of it that training jobs read. A version's folder is never changed.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from orchestration.lib.settings import Settings
+from orchestration.lib.store import Store
+
+PASSED = "passed"
+FAILED = "failed"
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class PartitionRecord:
+    """A partition of a dataset: its version (None: no rows yet, or not published) and its gate's result."""
+
+    version: str | None
+    gate: str
+
+
+class Catalog:
+    """The published versions of one dataset."""
+
+    def __init__(self, settings: Settings, dataset: str) -> None:
+        self.store = Store(settings.datasets_url)
+        self.dataset = dataset
+        self._scratch = settings.data_dir / ".scratch"
+
+    def partitions(self) -> dict[date, PartitionRecord]:
+        path = f"{self.dataset}/partitions.json"
+        if not self.store.exists(path):
+            return {}
+        return {
+            date.fromisoformat(day): PartitionRecord(record["version"], record["gate"])
+            for day, record in self.store.read_json(path).items()
+        }
+
+    def record(self, day: date, record: PartitionRecord) -> None:
+        """Notes a partition's version and moves `latest.json` where this is the newest that passed."""
+        partitions = self.partitions() | {day: record}
+        if self.partitions().get(day) != record:
+            content = {d.isoformat(): {"version": r.version, "gate": r.gate} for d, r in sorted(partitions.items())}
+            self.store.write_json(f"{self.dataset}/partitions.json", content, scratch=self._scratch)
+        passed = [d for d, r in partitions.items() if r.gate == PASSED and r.version]
+        if passed:
+            newest = max(passed)
+            latest = {"version": partitions[newest].version, "as_of": newest.isoformat()}
+            path = f"{self.dataset}/latest.json"
+            if not self.store.exists(path) or self.store.read_json(path) != latest:
+                self.store.write_json(path, latest, scratch=self._scratch)
+
+    def latest(self) -> dict[str, str] | None:
+        path = f"{self.dataset}/latest.json"
+        return self.store.read_json(path) if self.store.exists(path) else None
+
+    def version_before(self, day: date) -> str | None:
+        """The version as of the newest earlier partition that has one."""
+        earlier = [d for d, r in self.partitions().items() if d < day and r.gate == PASSED and r.version]
+        return self.partitions()[max(earlier)].version if earlier else None
+
+    def versions(self) -> list[str]:
+        names = [n for n in self.store.folders(self.dataset) if _VERSION.fullmatch(n)]
+        return [n for n in names if self.store.exists(f"{self.dataset}/{n}/manifest.json")]
+
+    def manifest(self, version: str) -> Mapping[str, Any]:
+        content: Mapping[str, Any] = self.store.read_json(f"{self.dataset}/{version}/manifest.json")
+        return content
+
+    def has(self, version: str) -> bool:
+        return self.store.exists(f"{self.dataset}/{version}/manifest.json")
+
+    def data_urls(self, version: str) -> list[str]:
+        files = self.manifest(version)["files"]
+        return [self.store.url(f"{self.dataset}/{version}/{f['path']}") for f in files]
+
+    def add(self, version: str, folder: Path) -> None:
+        self.store.put_folder(folder, f"{self.dataset}/{version}")
+
+
+def datasets(settings: Settings) -> list[str]:
+    """The names of all datasets that have been published to."""
+    return [n for n in Store(settings.datasets_url).folders("") if not n.startswith(".")]

@@ -1,0 +1,48 @@
+"""Gate reports as Dagster asset checks and metadata: pure translation."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import dagster as dg
+
+from expectations.report import GateReport
+
+
+def check_result(
+    *,
+    check: str,
+    reports: Mapping[date, Sequence[GateReport]],
+    asset_key: dg.AssetKey | None = None,
+    data_docs: str | None = None,
+) -> dg.AssetCheckResult:
+    """One result for all days of a run: failed if any day failed, with the failing days told first."""
+    failed = [report for of_day in reports.values() for report in of_day if not report.success]
+    passed_days = sum(all(report.success for report in of_day) for of_day in reports.values())
+    metadata: dict[str, dg.MetadataValue] = {
+        "partitions_passed": dg.MetadataValue.int(passed_days),
+        "partitions_failed": dg.MetadataValue.int(len(reports) - passed_days),
+        "report": dg.MetadataValue.md(_markdown(reports)),
+    }
+    for report in failed[:10]:
+        metadata[f"failed {report.partition} {report.asset_name}"] = dg.MetadataValue.md(report.to_markdown())
+    if data_docs:
+        metadata["data_docs"] = dg.MetadataValue.url(data_docs)
+    return dg.AssetCheckResult(
+        asset_key=asset_key,
+        check_name=check,
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(f"{report.partition}: {report.summary()}" for report in failed[:3]) or None,
+        metadata=metadata,
+    )
+
+
+def _markdown(reports: Mapping[date, Sequence[GateReport]]) -> str:
+    lines = ["| partition | asked of | result | expectations |", "|---|---|---|---:|"]
+    for day, of_day in sorted(reports.items()):
+        if not of_day:
+            lines.append(f"| {day} | | passed: no lines received | 0 |")
+        for report in of_day:
+            result = "passed" if report.success else f"**failed**: {report.summary()}"
+            lines.append(f"| {day} | {report.asset_name} | {result} | {len(report.outcomes)} |")
+    return "\n".join(lines)

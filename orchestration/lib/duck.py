@@ -1,0 +1,36 @@
+"""DuckDB connections as this platform wants them: UTC, a memory limit, spilling inside the data folder."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from orchestration.lib.settings import Settings
+from orchestration.lib.store import Store
+
+
+@contextmanager
+def connect(
+    settings: Settings,
+    *,
+    attach: dict[str, Path] | None = None,
+    stores: tuple[Store, ...] = (),
+    threads: int | None = None,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory connection; `attach` opens database files read-only under the given names."""
+    spill = settings.data_dir / ".scratch" / "duckdb"
+    spill.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"set memory_limit = '{settings.duckdb_memory_limit}'")
+        connection.execute(f"set temp_directory = '{spill}'")
+        if threads:
+            connection.execute(f"set threads = {threads}")
+        connection.execute("set preserve_insertion_order = true")
+        for store in stores:
+            if not store.is_local:
+                connection.register_filesystem(store.fs)
+        for name, path in (attach or {}).items():
+            connection.execute(f"attach '{path}' as {name} (read_only)")
+        yield connection

@@ -1,0 +1,135 @@
+"""The gates of a partition: which Great Expectations suite is asked about which rows, and where they are.
+
+What the suites expect is in `expectations/`; when they are asked, and what follows, in `defs/`. Great
+Expectations takes 8 s to import, so nothing here imports it before the first suite is asked.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from expectations.report import GateReport
+from expectations.thresholds import load_thresholds
+from orchestration.contracts.feedback import FEEDBACK
+from orchestration.contracts.fields import Stream
+from orchestration.contracts.inference import INFERENCES
+from orchestration.lib.ledger import ledger_path
+from orchestration.lib.ledger_sql import ledger_columns
+from orchestration.lib.recipe import Recipe
+from orchestration.lib.settings import Settings
+from orchestration.lib.store import Store
+from orchestration.lib.warehouse import ALIAS, read_warehouse, rows_per_day
+
+if TYPE_CHECKING:
+    from expectations.session import GateSession
+
+LEDGER_GATE = "ledger_gate"
+ATTRIBUTION_GATE = "attribution_gate"
+DATASET_GATE = "dataset_gate"
+
+
+class Gates:
+    """Asks the suites about one partition after the other, over one connection."""
+
+    def __init__(self, settings: Settings, session: "GateSession") -> None:
+        self._settings = settings
+        self._session = session
+        self._thresholds = load_thresholds(settings.thresholds)
+
+    def ledger(self, stream: Stream, day: date, *, lines_received: int) -> GateReport:
+        """The ledger's file of a stream and day: its schema, its keys, the share of dead letters."""
+        from expectations import ledger
+
+        path = Store(self._settings.ledger_url).url(ledger_path(stream.name, day))
+        return self._session.validate(
+            gate=LEDGER_GATE,
+            asset_name=stream.asset_name,
+            partition=day.isoformat(),
+            query=f"select * from read_parquet('{path}', hive_partitioning = true)",
+            suite=ledger.build_suite(
+                stream=stream.name,
+                columns=[*ledger_columns(stream), "received_date"],
+                lines_received=lines_received,
+                thresholds=self._thresholds,
+            ),
+        )
+
+    def attribution(self, day: date) -> list[GateReport]:
+        """The partition's attributed rows, and its accounts as they stood at the end of the day."""
+        from expectations import attributed_feedback, partition_quality
+
+        return [
+            self._session.validate(
+                gate=ATTRIBUTION_GATE,
+                asset_name="attributed_feedback",
+                partition=day.isoformat(),
+                query=f"select * from {ALIAS}.marts.attributed_feedback where attributed_date = date '{day}'",
+                suite=attributed_feedback.build_suite(window_days=self._settings.attribution_window_days),
+            ),
+            self._session.validate(
+                gate=ATTRIBUTION_GATE,
+                asset_name="partition_quality",
+                partition=day.isoformat(),
+                query=f"select * from {ALIAS}.marts.partition_quality where partition_date = date '{day}'",
+                suite=partition_quality.build_suite(thresholds=self._thresholds),
+            ),
+        ]
+
+    def dataset(self, recipe: Recipe, day: date, *, rows_query: str, rows: int) -> GateReport:
+        """The staged rows of a version, before anybody can see them."""
+        from expectations import dataset
+
+        return self._session.validate(
+            gate=DATASET_GATE,
+            asset_name=f"{recipe.name}_dataset",
+            partition=day.isoformat(),
+            query=rows_query,
+            suite=dataset.build_suite(columns=list(recipe.columns), rows=rows, partition=day),
+        )
+
+    def below_datasets(self, days: Sequence[date]) -> dict[date, list[GateReport]]:
+        """Every gate below the datasets. A day without lines passes and costs nothing."""
+        reports = self.attribution_of(days)
+        for day, lines in self._lines_received(days).items():
+            if any(lines.values()):
+                ledgers = [self.ledger(s, day, lines_received=lines[s.name]) for s in (INFERENCES, FEEDBACK)]
+                reports[day] = ledgers + reports[day]
+        return reports
+
+    def attribution_of(self, days: Sequence[date]) -> dict[date, list[GateReport]]:
+        """The attribution gate of the days that have anything to be asked about."""
+        lines = self._lines_received(days)
+        with read_warehouse(self._settings) as connection:
+            rows = rows_per_day(connection, "marts.attributed_feedback", "attributed_date", days)
+        return {
+            day: self.attribution(day) if any(lines.get(day, {}).values()) or rows[day] else [] for day in days
+        }
+
+    def _lines_received(self, days: Sequence[date]) -> dict[date, dict[str, int]]:
+        with read_warehouse(self._settings) as connection:
+            rows = connection.execute(
+                "select partition_date, inference_lines, feedback_lines from marts.partition_quality "
+                "where partition_date between ? and ? order by partition_date",
+                [min(days), max(days)],
+            ).fetchall()
+        asked = set(days)
+        return {d: {"inferences": inferences, "feedback": feedback} for d, inferences, feedback in rows if d in asked}
+
+
+@contextmanager
+def open_gates(
+    settings: Settings, *, with_warehouse: bool, data_docs: str | None = None
+) -> Iterator[tuple[Gates, "GateSession"]]:
+    """The gates, with the warehouse attached where it is asked about; `data_docs` names the run's folder."""
+    from expectations.session import GateSession
+
+    folder: Path | None = settings.data_dir / "data_docs" / data_docs if data_docs and settings.data_docs else None
+    attach = {ALIAS: settings.warehouse} if with_warehouse else {}
+    with GateSession(attach=attach, data_docs_dir=folder) as session:
+        yield Gates(settings, session), session
+
+
+def first_failure(reports: Sequence[GateReport]) -> GateReport | None:
+    return next((report for report in reports if not report.success), None)

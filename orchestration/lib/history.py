@@ -1,0 +1,110 @@
+"""The whole history of one event: lines received, verdict, attribution, dataset versions that hold it."""
+
+from typing import Any
+
+import duckdb
+
+from orchestration.contracts.feedback import FEEDBACK
+from orchestration.contracts.fields import Stream
+from orchestration.contracts.inference import INFERENCES
+from orchestration.lib.catalog import Catalog, datasets
+from orchestration.lib.duck import connect
+from orchestration.lib.ledger import LEDGER_FILE
+from orchestration.lib.settings import Settings
+from orchestration.lib.store import Store
+from orchestration.lib.warehouse import read_warehouse
+
+History = dict[str, Any]
+
+
+def feedback_history(settings: Settings, feedback_id: str) -> History | None:
+    """Every line received under a feedback_id and what became of it; None if there is none."""
+    received = _received(settings, FEEDBACK, "feedback_id", feedback_id)
+    if not received:
+        return None
+    with read_warehouse(settings) as connection:
+        states = _rows(
+            connection,
+            "select received_date, source_file, source_line, state, reason, request_id, attributed_date "
+            "from marts.feedback_status where feedback_id = ? order by received_date, source_file, source_line",
+            feedback_id,
+        )
+        attribution = _rows(
+            connection, "select * from marts.attributed_feedback where feedback_id = ?", feedback_id
+        )
+        ended = _rows(
+            connection,
+            "select cause, by_feedback_id, effective_date from intermediate.int_feedback_supersessions "
+            "where feedback_id = ?",
+            feedback_id,
+        )
+    return {
+        "feedback_id": feedback_id,
+        "received": received,
+        "states": states,
+        "attribution": attribution[0] if attribution else None,
+        "ended": ended[0] if ended else None,
+        "datasets": _versions(settings, "feedback_id", feedback_id),
+    }
+
+
+def request_history(settings: Settings, request_id: str) -> History | None:
+    """An inference's lines and all feedback that refers to it; None if neither was ever received."""
+    received = _received(settings, INFERENCES, "request_id", request_id)
+    with read_warehouse(settings) as connection:
+        feedback = _rows(
+            connection,
+            "select feedback_id, state, reason, received_date, attributed_date, source_file, source_line "
+            "from marts.feedback_status where request_id = ? order by received_date, source_file, source_line",
+            request_id,
+        )
+        receipts = _rows(
+            connection,
+            "select received_date, source_file, source_line, is_first from intermediate.int_inference_receipts "
+            "where request_id = ? order by received_date, source_file, source_line",
+            request_id,
+        )
+    if not received and not feedback:
+        return None
+    return {
+        "request_id": request_id,
+        "received": received,
+        "receipts": receipts,
+        "feedback": feedback,
+        "datasets": _versions(settings, "request_id", request_id),
+    }
+
+
+def _received(settings: Settings, stream: Stream, key: str, value: str) -> list[dict[str, Any]]:
+    """The ledger's rows, without the fields that are null."""
+    ledger = Store(settings.ledger_url)
+    if not ledger.folders(stream.name):
+        return []
+    with connect(settings, stores=(ledger,)) as connection:
+        rows = _rows(
+            connection,
+            f"select * from read_parquet('{ledger.url(stream.name)}/received_date=*/{LEDGER_FILE}', "
+            f"hive_partitioning = true) where {key} = ? order by received_date, source_file, source_line",
+            value,
+        )
+    return [{name: v for name, v in row.items() if v is not None} for row in rows]
+
+
+def _versions(settings: Settings, key: str, value: str) -> list[dict[str, Any]]:
+    found = []
+    for name in datasets(settings):
+        catalog = Catalog(settings, name)
+        with connect(settings, stores=(catalog.store,)) as connection:
+            for version in catalog.versions():
+                rows = connection.execute(
+                    f"select count(*) from read_parquet(?) where {key} = ?", [catalog.data_urls(version), value]
+                ).fetchone()
+                if rows and rows[0]:
+                    found.append({"dataset": name, "version": version, "rows": rows[0]})
+    return found
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, query: str, value: str) -> list[dict[str, Any]]:
+    cursor = connection.execute(query, [value])
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,0 +1,63 @@
+"""The Dagster instance: where it lives, its shipped configuration, and runs whose process has died."""
+
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+
+from orchestration.lib.settings import REPOSITORY, Settings
+
+SHIPPED_CONFIGURATION = REPOSITORY / "dagster.yaml"
+PROCESS_TAG = "attribution/process"
+
+
+def ensure_dagster_home(settings: Settings) -> Path:
+    """DAGSTER_HOME as the user set it, or a folder beside the data, with the shipped dagster.yaml in it."""
+    given = os.environ.get("DAGSTER_HOME")
+    home = Path(given) if given else settings.data_dir / ".dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        shutil.copyfile(SHIPPED_CONFIGURATION, home / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+    return home
+
+
+def this_process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{_start_of(os.getpid())}"
+
+
+def fail_dead_runs(instance: dg.DagsterInstance, *, tell: Callable[[str], None]) -> None:
+    """Marks runs of the command line as failed whose process is gone (`kill -9`), so that none looks alive."""
+    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(filters=unfinished):
+        process = run.tags.get(PROCESS_TAG)
+        if process and not _is_alive(process):
+            tell(f"run {run.run_id} died without an end; it is marked as failed")
+            instance.report_run_failed(run, "The process of this run is gone.")
+
+
+def _is_alive(process: str) -> bool:
+    host, pid, start = process.split(":")
+    return host != socket.gethostname() or _start_of(int(pid)) == start
+
+
+def _start_of(pid: int) -> str:
+    """When a process started, so that another one with its number is not taken for it; "" if there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rsplit(")", 1)[1].split()[19]
+    except OSError:
+        return "" if not _signals(pid) else "alive"
+
+
+def _signals(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,268 @@
+"""Landing files as the producers wrote them: which there are, and their lines as Arrow batches.
+
+A line is never handled alone in Python: blocks of some MiB are cut at their newlines by NumPy and handed
+on as Arrow arrays; DuckDB decodes, parses and judges them (`ledger_sql.py`). What this module decides is
+only what can be known from bytes: where a line starts, that it is too long, that a file breaks off.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import IO, Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import zstandard
+
+from orchestration.lib.store import Store, StoredFile
+
+BLOCK_BYTES = 4 * 2**20
+COMPRESSED_BYTES = 16 * 2**10
+# More of one line than this is not kept: a file without any newline must not fill the memory. The whole
+# of it is still in the landing file.
+KEEP_BYTES = 64 * 2**20
+# One chunk is parsed by one query and becomes one row group of the ledger: large enough that the query's
+# planning (about 30 ms) does not show, small enough that a few of them fit into memory at once.
+CHUNK_LINES = 40_960
+CHUNK_BYTES = 64 * 2**20
+
+LINES = pa.schema(
+    [("file_index", pa.int32()), ("source_line", pa.int64()), ("problem", pa.string()), ("bytes", pa.binary())]
+)
+
+
+@dataclass(frozen=True)
+class LandingFile:
+    """One file to load: its place in the day's order, its path below the data folder, its size."""
+
+    index: int
+    stored: StoredFile
+    source_file: str
+
+
+class DamagedFile(Exception):
+    """A file's bytes can not be read from here on; the argument is the dead letter's reason."""
+
+
+def partition_folder(stream: str, day: date) -> str:
+    return f"{stream}/dt={day.isoformat()}"
+
+
+def landing_files(store: Store, stream: str, day: date) -> list[LandingFile]:
+    """The files of a stream's received date, by name. Names that start with `_` or `.` are not events."""
+    files = [f for f in store.files(partition_folder(stream, day)) if not f.name.startswith(("_", "."))]
+    return [LandingFile(i, f, f"landing/{f.path}") for i, f in enumerate(files)]
+
+
+class LineReader:
+    """Reads landing files into chunks of `LINES` and counts the lines (blank ones are none).
+
+    Where a chunk ends depends on the lines alone, not on how they were compressed or read, so that the
+    same lines always make the same ledger bytes.
+    """
+
+    def __init__(self, store: Store, files: list[LandingFile], *, max_line_bytes: int) -> None:
+        self._store = store
+        self._files = files
+        self._max_line_bytes = max_line_bytes
+        self.lines = 0
+
+    def chunks(self) -> Iterator[pa.Table]:
+        waiting: list[pa.RecordBatch] = []
+        rows = size = 0
+        for batch in self._batches():
+            while batch.num_rows:
+                fits = _rows_that_fit(batch, rows=CHUNK_LINES - rows, size=CHUNK_BYTES - size)
+                head, batch = batch.slice(0, fits), batch.slice(fits)
+                waiting.append(head)
+                rows, size = rows + fits, size + _text_bytes(head)
+                if batch.num_rows:
+                    yield pa.Table.from_batches(waiting, LINES)
+                    waiting, rows, size = [], 0, 0
+        if waiting:
+            yield pa.Table.from_batches(waiting, LINES)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        for file in self._files:
+            lines_of_file = _LinesOfFile(file, max_line_bytes=self._max_line_bytes)
+            try:
+                for batch in lines_of_file.batches(self._store):
+                    self.lines += batch.num_rows
+                    yield batch
+            except DamagedFile as damage:
+                self.lines += 1
+                yield lines_of_file.broken(reason=str(damage))
+
+
+def _text_bytes(batch: pa.RecordBatch) -> int:
+    return int(pc.sum(pc.binary_length(batch.column("bytes"))).as_py() or 0)
+
+
+def _rows_that_fit(batch: pa.RecordBatch, *, rows: int, size: int) -> int:
+    """How many of the batch's first rows fit into a chunk with so much room; at least one."""
+    ends = np.cumsum(pc.binary_length(batch.column("bytes")).to_numpy(zero_copy_only=False))
+    return max(1, min(rows, int(np.searchsorted(ends, size, side="right"))))
+
+
+class _LinesOfFile:
+    """The lines of one file, numbered from 1 as an editor would number them."""
+
+    def __init__(self, file: LandingFile, *, max_line_bytes: int) -> None:
+        self._file = file
+        self._max_line_bytes = max_line_bytes
+        self._next_line = 1
+        self._unfinished: list[bytes] = []  # parts of the line that goes on over the blocks' ends
+
+    def batches(self, store: Store) -> Iterator[pa.RecordBatch]:
+        name = self._file.stored.name.lower()
+        try:
+            with store.fs.open(store.full(self._file.stored.path), "rb") as raw:
+                if name.endswith(".parquet"):
+                    yield from self._parquet_batches(raw)
+                elif name.endswith((".jsonl", ".ndjson")):
+                    yield from self._text_batches(_plain(raw))
+                elif name.endswith((".jsonl.gz", ".ndjson.gz")):
+                    yield from self._text_batches(_gunzip(raw))
+                elif name.endswith((".jsonl.zst", ".ndjson.zst")):
+                    yield from self._text_batches(_unzstd(raw))
+                else:
+                    raise DamagedFile("unreadable_file")
+        except OSError as error:
+            raise DamagedFile("unreadable_file") from error
+
+    def broken(self, *, reason: str) -> pa.RecordBatch:
+        """The one line that stands for what could not be read, with the bytes that were."""
+        return self._batch([self._next_line], [reason], pa.array([b"".join(self._unfinished)], pa.binary()))
+
+    def _text_batches(self, blocks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
+        first = True
+        kept = 0
+        for block in blocks:
+            if first:
+                block, first = block.removeprefix(b"\xef\xbb\xbf"), False
+            cut = block.rfind(b"\n") + 1
+            if cut:
+                whole = b"".join([*self._unfinished, block[:cut]])
+                self._unfinished, kept = [], 0
+                yield from self._split(whole)
+            rest = block[cut : cut + KEEP_BYTES - kept]
+            if rest:
+                self._unfinished.append(rest)
+                kept += len(rest)
+        if self._unfinished:  # the last line has no newline
+            whole = b"".join([*self._unfinished, b"\n"])
+            self._unfinished = []
+            yield from self._split(whole)
+
+    def _split(self, block: bytes) -> Iterator[pa.RecordBatch]:
+        """Cuts a block that ends in a newline into one batch of its lines, without the blank ones."""
+        data = np.frombuffer(block, dtype=np.uint8)
+        ends = np.flatnonzero(data == 10)
+        starts = np.concatenate(([0], ends[:-1] + 1))
+        numbers = np.arange(self._next_line, self._next_line + len(ends), dtype=np.int64)
+        self._next_line += len(ends)
+        offsets = np.concatenate((starts, [len(block)])).astype(np.int32)
+        lines = pa.BinaryArray.from_buffers(
+            pa.binary(), len(starts), [None, pa.py_buffer(offsets), pa.py_buffer(block)]
+        )
+        lengths = ends - starts
+        keep = lengths > 0
+        for i in np.flatnonzero(keep & (data[starts] <= 32)):  # starts with white space: is that all?
+            keep[i] = bool(lines[int(i)].as_py().strip())
+        problems = np.where(lengths > self._max_line_bytes, "line_too_long", None)
+        if keep.all():
+            yield self._batch(numbers, problems, lines)
+        elif keep.any():
+            yield self._batch(numbers[keep], problems[keep], lines.filter(pa.array(keep)))
+
+    def _batch(self, numbers: Any, problems: Any, lines: pa.Array) -> pa.RecordBatch:
+        index = pa.array(np.full(len(lines), self._file.index, dtype=np.int32))
+        columns = [index, pa.array(numbers, pa.int64()), pa.array(problems, pa.string(), from_pandas=True), lines]
+        return pa.record_batch(columns, schema=LINES)
+
+    def _parquet_batches(self, raw: IO[bytes]) -> Iterator[pa.RecordBatch]:
+        """Each row of a Parquet file as the JSON line that would say the same."""
+        try:
+            file = pq.ParquetFile(raw)
+            for batch in file.iter_batches(batch_size=20_000):
+                text = _rows_as_json(batch)
+                numbers = np.arange(self._next_line, self._next_line + len(text), dtype=np.int64)
+                self._next_line += len(text)
+                yield self._batch(numbers, np.full(len(text), None), text)
+        except (pa.ArrowException, duckdb.Error) as error:
+            raise DamagedFile("unreadable_file" if self._next_line == 1 else "truncated_file") from error
+
+
+def _rows_as_json(batch: pa.RecordBatch) -> pa.Array:
+    """Rows to JSON text by DuckDB; NaN means absent, as data frames write it, and JSON in text is JSON."""
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.register("batch", batch)
+        members = []
+        for field in batch.schema:
+            name = field.name.replace('"', '""')
+            value = f'"{name}"'
+            if pa.types.is_floating(field.type):
+                value = f"case when not isnan({value}) then {value} end"
+            elif pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+                # Tables have no nested open-ended type, so writers put objects into text columns.
+                value = (
+                    f"case when left({value}, 1) in ('{{', '[') and json_valid({value}) "
+                    f"and {_is_structured(field.name)} then {value}::json else to_json({value}) end"
+                )
+            members.append(f"'{field.name.replace(chr(39), chr(39) * 2)}', {value}")
+        query = f"select json_object({', '.join(members)})::varchar::blob as line from batch"
+        return connection.execute(query).arrow().read_all().column("line").combine_chunks().cast(pa.binary())
+
+
+def _is_structured(name: str) -> str:
+    from orchestration.contracts.fields import Kind
+    from orchestration.contracts.json_schema import STREAMS
+
+    kinds = {f.name: f.kind for stream in STREAMS for f in stream.fields} | {"feedback": Kind.OBJECT}
+    return "true" if kinds.get(name) in (Kind.OBJECT, Kind.ARRAY) else "false"
+
+
+def _plain(raw: IO[bytes]) -> Iterator[bytes]:
+    while block := raw.read(BLOCK_BYTES):
+        yield block
+
+
+def _gunzip(raw: IO[bytes]) -> Iterator[bytes]:
+    return _decompress(raw, lambda: zlib.decompressobj(wbits=31), zlib.error)
+
+
+def _unzstd(raw: IO[bytes]) -> Iterator[bytes]:
+    return _decompress(raw, lambda: zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError)
+
+
+def _decompress(raw: IO[bytes], start: Callable[[], Any], error_type: type[Exception]) -> Iterator[bytes]:
+    """All members (gzip) or frames (zstd) of a file; what was readable comes out before damage is told.
+
+    The input is read in small pieces because one call returns all that a piece expands to, and a hostile
+    piece of zstd expands 30,000 times.
+    """
+    member, fresh, readable = start(), True, False
+    gathered: list[bytes] = []
+    try:
+        while data := raw.read(COMPRESSED_BYTES):
+            while data:
+                gathered.append(member.decompress(data))
+                readable = True
+                fresh, data = member.eof, member.unused_data if member.eof else b""
+                if member.eof:
+                    member = start()
+                    data = data.lstrip(b"\0")  # tape blocks are padded with zeros
+                if sum(map(len, gathered)) >= BLOCK_BYTES:
+                    yield b"".join(gathered)
+                    gathered = []
+    except error_type:
+        fresh = False
+    if gathered:
+        yield b"".join(gathered)
+    if not fresh:
+        raise DamagedFile("truncated_file" if readable else "unreadable_file")

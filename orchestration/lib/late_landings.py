@@ -1,0 +1,37 @@
+"""Days whose landing folder holds other files than the ledger was loaded from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from orchestration.contracts.fields import Stream
+from orchestration.lib.landing import landing_files
+from orchestration.lib.ledger import fingerprint, ledger_metadata
+from orchestration.lib.settings import Settings
+from orchestration.lib.store import Store
+
+
+@dataclass(frozen=True)
+class LateLandings:
+    """The range to run again, and what the changed days' folders hold now."""
+
+    first: date
+    last: date
+    changed: tuple[date, ...]
+    fingerprints: str
+
+
+def late_landings(settings: Settings, *, streams: Sequence[Stream]) -> LateLandings | None:
+    """The first loaded day with other files to the newest loaded day; None if there is none."""
+    landing = Store(settings.landing_url)
+    loaded: set[date] = set()
+    changed: dict[date, str] = {}
+    for stream in streams:
+        for day, before in ledger_metadata(settings, stream, "landing_files").items():
+            loaded.add(day)
+            now = fingerprint(landing_files(landing, stream.name, day))
+            if now != before:
+                changed[day] = changed.get(day, "") + now
+    if not changed:
+        return None
+    return LateLandings(min(changed), max(loaded), tuple(sorted(changed)), repr(sorted(changed.items())))

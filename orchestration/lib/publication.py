@@ -1,0 +1,115 @@
+"""Publishing partitions in order: each is gated by itself, and the first that fails stops it and all later.
+
+A snapshot as of a partition holds all earlier ones, so nothing may be published past a partition whose
+gate failed, in this run or an earlier one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from expectations.report import GateReport
+from orchestration.lib.catalog import FAILED, PASSED, Catalog, PartitionRecord
+from orchestration.lib.gates import Gates, first_failure
+from orchestration.lib.ledger import ledger_metadata
+from orchestration.contracts.feedback import FEEDBACK
+from orchestration.lib.publish import Candidate, Staging, candidate
+from orchestration.lib.recipe import Recipe
+from orchestration.lib.settings import Settings
+from orchestration.lib.snapshot import Changes
+from orchestration.lib.warehouse import read_warehouse
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a partition came to: the version that holds its snapshot, and what is new in it."""
+
+    candidate: Candidate
+    changes: Changes | None
+    bytes: int
+
+
+@dataclass
+class Publication:
+    """The result of a run: what was published, every gate's report, and the partition that stopped it."""
+
+    published: dict[date, Published] = field(default_factory=dict)
+    reports: dict[date, list[GateReport]] = field(default_factory=dict)
+    stopped_at: date | None = None
+    withheld: list[date] = field(default_factory=list)
+
+    def sentence(self, recipe: Recipe) -> str:
+        """Why publication stopped: partition, gate, expectation, what was seen, what to do."""
+        failure = first_failure(self.reports[self.stopped_at]) if self.stopped_at else None
+        if failure is None or self.stopped_at is None:
+            return f"dataset {recipe.name}: every partition passed its gates"
+        withheld = f" Withheld with it: {self.withheld[0]} to {self.withheld[-1]}." if self.withheld else ""
+        return (
+            f"partition {self.stopped_at} of dataset {recipe.name} is not published: {failure.gate} on "
+            f"{failure.asset_name} failed: {failure.summary()}.{withheld} Look at marts.dead_letter and "
+            f"marts.feedback_status, mend the day's landing files or the threshold, and run the range again."
+        )
+
+
+def partitions_to_gate(*, asked: Sequence[date], recorded: dict[date, PartitionRecord], loaded: Sequence[date]) -> list[date]:
+    """The asked partitions, and all before them that did not pass yet, in order."""
+    unpassed = {
+        day
+        for day in loaded
+        if day <= max(asked) and (day not in recorded or recorded[day].gate != PASSED)
+    }
+    return sorted(unpassed | set(asked))
+
+
+def publish_partitions(
+    settings: Settings, recipe: Recipe, asked: Sequence[date], gates: Gates, *, tell: Callable[[str], None]
+) -> Publication:
+    """Gates and publishes partitions in order; stops at the first that fails. The caller holds the lock."""
+    catalog = Catalog(settings, recipe.name)
+    to_gate = partitions_to_gate(
+        asked=asked,
+        recorded=catalog.partitions(),
+        loaded=list(ledger_metadata(settings, FEEDBACK, "ledger_version")),
+    )
+    publication = Publication()
+    below = gates.below_datasets(to_gate)
+    for day in to_gate:
+        publication.reports[day] = below[day]
+        made = None
+        if first_failure(below[day]) is None:
+            made = _publish_one(settings, recipe, catalog, gates, day, publication)
+        if made is None:
+            publication.stopped_at = day
+            publication.withheld = [d for d in asked if d > day]
+            catalog.record(day, PartitionRecord(_version_of(catalog, day), FAILED))
+            break
+        if made.candidate.is_new:
+            tell(f"{recipe.name} {day}: published {made.candidate.version}, {made.candidate.rows:,} rows")
+    return publication
+
+
+def _publish_one(
+    settings: Settings, recipe: Recipe, catalog: Catalog, gates: Gates, day: date, publication: Publication
+) -> Published | None:
+    """Publishes one partition whose other gates passed; None if its dataset gate failed."""
+    with read_warehouse(settings) as connection:
+        made = candidate(connection, recipe, catalog, day)
+        changes, size = None, 0
+        if made.is_new:
+            with Staging(settings, recipe, catalog, made) as staging:
+                staging.write(connection)
+                report = gates.dataset(recipe, day, rows_query=staging.rows_query, rows=made.rows)
+                publication.reports[day] = [*publication.reports[day], report]
+                if not report.success:
+                    return None
+                manifest = staging.publish(connection, gates=publication.reports[day])
+                changes = Changes(**manifest["changes"])
+                size = sum(file["bytes"] for file in manifest["files"])
+    catalog.record(day, PartitionRecord(made.version, PASSED))
+    publication.published[day] = Published(made, changes, size)
+    return publication.published[day]
+
+
+def _version_of(catalog: Catalog, day: date) -> str | None:
+    record = catalog.partitions().get(day)
+    return record.version if record else None

@@ -1,0 +1,72 @@
+"""Running the job from the command line, as a Dagster run that the UI shows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+import dagster as dg
+
+from orchestration.contracts.json_schema import STREAMS
+from orchestration.lib.instance import PROCESS_TAG, ensure_dagster_home, fail_dead_runs, this_process
+from orchestration.lib.late_landings import late_landings
+from orchestration.lib.ledger import ledger_metadata
+from orchestration.lib.names import ATTRIBUTION_JOB
+from orchestration.lib.partitions import days
+from orchestration.lib.range_tags import range_tags
+from orchestration.lib.settings import Settings
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to: the range that was run, its run id, and why it stopped, if it did."""
+
+    first: date
+    last: date
+    run_id: str
+    failure: str | None
+
+
+def run_range(settings: Settings, first: date, last: date, *, tell: Callable[[str], None]) -> Outcome:
+    """Materializes every asset for first..last, in this process, and tells progress."""
+    ensure_dagster_home(settings)
+    last = _with_later_days(settings, first, last, tell)
+    # Loaded here and not above: it reads the settings and parses dbt where something has changed.
+    from orchestration.definitions import defs
+
+    job = defs().resolve_job_def(ATTRIBUTION_JOB)
+    with dg.DagsterInstance.get() as instance:
+        fail_dead_runs(instance, tell=tell)
+        result = job.execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            tags={**range_tags(first, last), PROCESS_TAG: this_process()},
+            run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
+        )
+        return Outcome(first, last, result.run_id, None if result.success else _why(result))
+
+
+def _with_later_days(settings: Settings, first: date, last: date, tell: Callable[[str], None]) -> date:
+    """The last day to run: later days that were built rest on the asked ones and follow their changes."""
+    loaded = ledger_metadata(settings, STREAMS[0], "landing_files")
+    newest = max(loaded, default=last)
+    if newest <= last:
+        return last
+    late = late_landings(settings, streams=STREAMS)
+    changed = {d for d in (late.changed if late else ()) if first <= d <= last}
+    changed |= {d for d in days(first, last) if d not in loaded}
+    if not changed:
+        return last
+    tell(f"{min(changed)} has changed and the days up to {newest} rest on it: they are run again, too")
+    return newest
+
+
+def _why(result: dg.ExecuteInProcessResult) -> str:
+    """The reasons of the steps that failed, each in a sentence."""
+    reasons = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            said = data.user_failure_data.description if data.user_failure_data else None
+            cause = data.error.cause if data.error and data.error.cause else data.error
+            reasons.append(said or f"step {event.step_key} failed: {cause.message.strip() if cause else 'unknown'}")
+    return "\n".join(reasons) or "the run failed before any step; see the run in the UI"

@@ -1,0 +1,129 @@
+"""Every setting of the platform: one environment variable each, with a default that works.
+
+Read once (`Settings.from_env()`), checked when read, passed on as a frozen value. Nothing else in the
+code reads the environment for configuration. The table in the README is this file's `SETTINGS`.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# Name, default, meaning. The README's table is made from it (a test compares them).
+SETTINGS: tuple[tuple[str, str, str], ...] = (
+    ("FEEDBACK_DATA_DIR", "data", "Folder of landing, ledger, warehouse and datasets; relative to the README."),
+    ("FEEDBACK_LANDING_URL", "<data dir>/landing", "Where events land: a folder or an fsspec URL."),
+    ("FEEDBACK_LEDGER_URL", "<data dir>/ledger", "Where the ledger is kept: a folder or an fsspec URL."),
+    ("FEEDBACK_DATASETS_URL", "<data dir>/datasets", "Where versions are published: a folder or an fsspec URL."),
+    ("FEEDBACK_WAREHOUSE", "<data dir>/warehouse.duckdb", "The DuckDB file that dbt builds."),
+    ("FEEDBACK_FIRST_DAY", "2019-01-01", "First received date that has a partition."),
+    ("FEEDBACK_ATTRIBUTION_WINDOW_DAYS", "30", "How long after its inference feedback may come, in days."),
+    ("FEEDBACK_EARLY_TOLERANCE_MINUTES", "5", "How far feedback may precede its inference (clock skew)."),
+    ("FEEDBACK_FUTURE_TOLERANCE_DAYS", "1", "How far past the end of its received date feedback may be dated."),
+    ("FEEDBACK_MAX_LINE_BYTES", "8388608", "A longer line goes to dead letter as line_too_long."),
+    ("FEEDBACK_THRESHOLDS", "expectations/thresholds.yml", "The gates' thresholds; relative to the README."),
+    ("FEEDBACK_DATA_DOCS", "true", "Whether a run leaves Great Expectations Data Docs beside the datasets."),
+    ("FEEDBACK_DUCKDB_MEMORY_LIMIT", "4GiB", "Memory that DuckDB may use before it spills to disk."),
+    ("FEEDBACK_LOCK_TIMEOUT_SECONDS", "3600", "How long a run waits for another that writes the warehouse."),
+)
+
+
+class SettingsError(ValueError):
+    """A setting has a value that can not be used; the message names it and the cure."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The platform's configuration. Paths are absolute; URLs are anything that fsspec opens."""
+
+    data_dir: Path
+    landing_url: str
+    ledger_url: str
+    datasets_url: str
+    warehouse: Path
+    first_day: date
+    attribution_window_days: int
+    early_tolerance_minutes: int
+    future_tolerance_days: int
+    max_line_bytes: int
+    thresholds: Path
+    data_docs: bool
+    duckdb_memory_limit: str
+    lock_timeout_seconds: int
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
+        """Reads the environment. Raises SettingsError, naming the variable, for a value that is no good."""
+        env = os.environ if env is None else env
+        _refuse_unknown(env)
+        defaults = {name: default for name, default, _ in SETTINGS}
+
+        def text(name: str) -> str:
+            return env.get(name) or defaults[name]
+
+        data_dir = _path(text("FEEDBACK_DATA_DIR"))
+
+        def place(name: str, folder: str) -> str:
+            given = env.get(name) or str(data_dir / folder)
+            return given.rstrip("/") if "://" in given else str(_path(given))
+
+        return cls(
+            data_dir=data_dir,
+            landing_url=place("FEEDBACK_LANDING_URL", "landing"),
+            ledger_url=place("FEEDBACK_LEDGER_URL", "ledger"),
+            datasets_url=place("FEEDBACK_DATASETS_URL", "datasets"),
+            warehouse=_path(env.get("FEEDBACK_WAREHOUSE") or str(data_dir / "warehouse.duckdb")),
+            first_day=_day("FEEDBACK_FIRST_DAY", text("FEEDBACK_FIRST_DAY")),
+            attribution_window_days=_number("FEEDBACK_ATTRIBUTION_WINDOW_DAYS", text, at_least=0),
+            early_tolerance_minutes=_number("FEEDBACK_EARLY_TOLERANCE_MINUTES", text, at_least=0),
+            future_tolerance_days=_number("FEEDBACK_FUTURE_TOLERANCE_DAYS", text, at_least=0),
+            max_line_bytes=_number("FEEDBACK_MAX_LINE_BYTES", text, at_least=1024),
+            thresholds=_path(text("FEEDBACK_THRESHOLDS")),
+            data_docs=_boolean("FEEDBACK_DATA_DOCS", text("FEEDBACK_DATA_DOCS")),
+            duckdb_memory_limit=_memory("FEEDBACK_DUCKDB_MEMORY_LIMIT", text("FEEDBACK_DUCKDB_MEMORY_LIMIT")),
+            lock_timeout_seconds=_number("FEEDBACK_LOCK_TIMEOUT_SECONDS", text, at_least=0),
+        )
+
+
+def _refuse_unknown(env: Mapping[str, str]) -> None:
+    # A misspelt setting that is silently ignored costs an afternoon. REAL_DATA belongs to the tests.
+    known = {name for name, _, _ in SETTINGS} | {"FEEDBACK_REAL_DATA"}
+    for name in sorted(env):
+        if name.startswith("FEEDBACK_") and name not in known:
+            raise SettingsError(f"{name} is no setting of this platform; the README lists those that are")
+
+
+def _path(text: str) -> Path:
+    path = Path(text).expanduser()
+    return path if path.is_absolute() else REPOSITORY / path
+
+
+def _day(name: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"{name}={text!r} is no day; write YYYY-MM-DD") from None
+
+
+def _number(name: str, text: Callable[[str], str], *, at_least: int) -> int:
+    value = text(name)
+    if not value.isdigit() or int(value) < at_least:
+        raise SettingsError(f"{name}={value!r} must be a whole number of at least {at_least}")
+    return int(value)
+
+
+def _boolean(name: str, text: str) -> bool:
+    words = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
+    if text.lower() not in words:
+        raise SettingsError(f"{name}={text!r} must be true or false")
+    return words[text.lower()]
+
+
+def _memory(name: str, text: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)?\s?(KiB|MiB|GiB|TiB|KB|MB|GB|TB)", text):
+        raise SettingsError(f"{name}={text!r} must be a size such as 4GiB")
+    return text

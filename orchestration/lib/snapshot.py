@@ -1,0 +1,100 @@
+"""A dataset's rows as of a partition: the query, the content hash that names a version, what changed.
+
+The hash is over canonical rows, not over files: another machine, another Parquet writer, the same name.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+
+from orchestration.lib.ledger_sql import quote
+from orchestration.lib.recipe import Recipe
+
+# Rows are hashed in buckets, so that no aggregate holds more than a 4096th of the dataset at once.
+_BUCKET_DIGITS = 3
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Counts of rows against the parent version."""
+
+    added: int
+    changed: int
+    removed: int
+
+
+def snapshot_query(recipe: Recipe, partition: date) -> str:
+    """The recipe's rows as of the end of a partition, on the warehouse."""
+    columns = ", ".join(f"source.{c}" for c in recipe.columns)
+    return f"""
+    select {columns}
+    from marts.{recipe.source} as source
+    where source.attributed_date <= date '{partition}'
+        and not exists (
+            select 1 from intermediate.int_feedback_supersessions as ended
+            where ended.feedback_id = source.feedback_id and ended.effective_date <= date '{partition}'
+        )
+        and ({recipe.where})
+    """
+
+
+def _row_hash(types: dict[str, str]) -> str:
+    """The hash of one row: each column as its name, a length and a text that every engine writes alike."""
+    parts = []
+    for column, kind in types.items():
+        text = f"epoch_us({column})::varchar" if kind.startswith("TIMESTAMP") else f"{column}::varchar"
+        parts.append(f"coalesce({quote(column + '=')} || strlen({text}) || ':' || {text}, {quote(column)})")
+    return f"sha256({' || chr(31) || '.join(parts)})"
+
+
+def column_types(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
+    return {row[0]: row[1] for row in connection.execute(f"describe {query}").fetchall()}
+
+
+def content_hash(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[str, int]:
+    """The sha256 of a query's rows, whatever their order, and how many there are."""
+    row_hash = _row_hash(column_types(connection, query))
+    row = connection.execute(
+        f"""
+        with rows as (select feedback_id, {row_hash} as row_hash from ({query})),
+        buckets as (
+            select left(row_hash, {_BUCKET_DIGITS}) as bucket, count(*) as rows,
+                sha256(string_agg(row_hash, '' order by row_hash)) as bucket_hash
+            from rows group by bucket
+        )
+        select sha256(coalesce(string_agg(bucket_hash, '' order by bucket), '')), coalesce(sum(rows), 0)
+        from buckets
+        """
+    ).fetchone()
+    assert row is not None  # an aggregate without a group has one row
+    return str(row[0]), int(row[1])
+
+
+def count_changes(connection: duckdb.DuckDBPyConnection, *, parent: str | None, child: str) -> Changes:
+    """Compares two queries' rows by feedback_id. Without a parent every row is added."""
+    if parent is None:
+        return Changes(content_hash(connection, child)[1], 0, 0)
+    row = connection.execute(
+        f"""
+        with old as (select feedback_id, {_row_hash(column_types(connection, parent))} as h from ({parent})),
+        new as (select feedback_id, {_row_hash(column_types(connection, child))} as h from ({child}))
+        select
+            count(*) filter (where old.h is null),
+            count(*) filter (where old.h <> new.h),
+            count(*) filter (where new.h is null)
+        from old full join new using (feedback_id)
+        """
+    ).fetchone()
+    assert row is not None
+    return Changes(*row)
+
+
+def version_name(partition: date, content: str) -> str:
+    return f"{partition.isoformat()}-{content[:12]}"
+
+
+def file_sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

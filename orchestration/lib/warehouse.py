@@ -1,0 +1,80 @@
+"""Reading the warehouse: read-only, for as short as possible, patient with whoever writes it.
+
+Nothing here writes: dbt does (DESIGN section 1).
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from orchestration.lib.build_window import Versions
+from orchestration.lib.duck import connect
+from orchestration.lib.settings import Settings
+
+ALIAS = "warehouse"
+PATIENCE_SECONDS = 120.0
+
+
+class WarehouseUnreadable(RuntimeError):
+    """There is no warehouse yet, or somebody writes it and does not stop."""
+
+
+@contextmanager
+def read_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection in which `marts.x` is the warehouse's table."""
+    if not settings.warehouse.exists():
+        raise WarehouseUnreadable(
+            f"there is no warehouse at {settings.warehouse}; make one with `attribution run --from D1 --to D2`"
+        )
+    with connect(settings) as connection:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                connection.execute(f"attach '{settings.warehouse}' as {ALIAS} (read_only)")
+                break
+            except duckdb.IOException as error:
+                if "lock" not in str(error) or time.monotonic() > deadline:
+                    raise WarehouseUnreadable(
+                        f"the warehouse {settings.warehouse} can not be read: {error}"
+                    ) from error
+                time.sleep(0.5)
+        connection.execute(f"use {ALIAS}")
+        yield connection
+
+
+def has_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    row = connection.execute(
+        "select count(*) from information_schema.tables "
+        "where table_catalog = ? and table_schema = ? and table_name = ?",
+        [ALIAS, schema, table],
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def built_versions(settings: Settings) -> Versions:
+    """Each built partition with the ledger versions that it was built from."""
+    if not settings.warehouse.exists():
+        return {}
+    with read_warehouse(settings) as connection:
+        if not has_table(connection, "intermediate", "int_built_partitions"):
+            return {}
+        rows = connection.execute(
+            "select partition_date, inferences_version, feedback_version from intermediate.int_built_partitions"
+        ).fetchall()
+    return {day: (inferences, feedback) for day, inferences, feedback in rows}
+
+
+def rows_per_day(
+    connection: duckdb.DuckDBPyConnection, table: str, column: str, days: Sequence[date]
+) -> dict[date, int]:
+    """How many rows a table (`schema.name`) has in each of the days."""
+    found: dict[Any, int] = dict(
+        connection.execute(
+            f"select {column}, count(*) from {table} where {column} between ? and ? group by all", [days[0], days[-1]]
+        ).fetchall()
+    )
+    return {day: found.get(day, 0) for day in days}

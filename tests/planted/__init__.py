@@ -1,0 +1,1 @@
+"""Planted traffic with known answers: start at `scenario.py`."""

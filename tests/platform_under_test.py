@@ -1,0 +1,64 @@
+"""Drives the platform as a user does, by its command line, in this process: imports are paid once."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import duckdb
+
+from orchestration import cli
+
+
+@dataclass(frozen=True)
+class Platform:
+    """One data folder and what can be asked of it."""
+
+    data_dir: Path
+
+    def run(self, first: date, last: date) -> int:
+        """`attribution run`; returns the exit code."""
+        return self.command("run", "--from", first.isoformat(), "--to", last.isoformat())
+
+    def command(self, *arguments: str) -> int:
+        with self.environment():
+            return cli.main(arguments)
+
+    @contextmanager
+    def environment(self) -> Iterator[None]:
+        with mock.patch.dict("os.environ", {"FEEDBACK_DATA_DIR": str(self.data_dir), "FEEDBACK_DATA_DOCS": "false"}):
+            import os
+
+            os.environ.pop("DAGSTER_HOME", None)
+            yield
+
+    def query(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
+        """Rows of the warehouse, as an analyst would read them."""
+        with duckdb.connect(str(self.data_dir / "warehouse.duckdb"), read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            cursor = connection.execute(sql, list(parameters))
+            names = [column[0] for column in cursor.description or []]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def dataset_files(self) -> dict[str, str]:
+        """Path to sha256 of every published file."""
+        return self._hashes(self.data_dir / "datasets")
+
+    def ledger_files(self) -> dict[str, str]:
+        return self._hashes(self.data_dir / "ledger")
+
+    @staticmethod
+    def _hashes(folder: Path) -> dict[str, str]:
+        files = sorted(f for f in folder.rglob("*") if f.is_file())
+        return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Every mart, whole and in a fixed order, for comparing two ways to the same state."""
+        names = [row["name"] for row in self.query(
+            "select table_name as name from information_schema.tables where table_schema = 'marts' order by 1"
+        )]
+        return {name: self.query(f"select * from marts.{name} order by all") for name in names}
