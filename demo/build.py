@@ -1,6 +1,7 @@
 """The entry: writes both sources and says what it did. How each is made is in its own module."""
 
 import argparse
+import os
 from datetime import date
 from pathlib import Path
 
@@ -8,6 +9,15 @@ from demo.assistant import write_assistant
 from demo.files import LandingConflict
 from demo.open_bandit import OpenBanditMissing, write_open_bandit
 from demo.week import FIRST_DAY, LAST_DAY
+from orchestration import cli
+
+NEXT = """
+What to open next:
+  make ui                                      the Dagster UI on this data, at http://127.0.0.1:3000
+  .venv/bin/attribution datasets               the versions that were published
+  .venv/bin/attribution status --feedback ID   the whole history of one event
+  datasets.load_dataset("data/datasets/feedback/<version>")
+"""
 
 
 def write_demo(data_dir: Path) -> tuple[date, date]:
@@ -27,9 +37,18 @@ def main() -> None:
     """The command line: `python -m demo --data-dir DIR`."""
     parser = argparse.ArgumentParser(prog="python -m demo", description="Writes a week of example landing files.")
     parser.add_argument("--data-dir", type=Path, required=True, help="folder in which landing/ is written")
+    parser.add_argument("--run", action="store_true", help="also run the pipeline on it")
     arguments = parser.parse_args()
     try:
         first, last = write_demo(arguments.data_dir)
     except (OpenBanditMissing, LandingConflict) as error:
         raise SystemExit(f"demo: {error}") from None
-    print(f"  next: attribution run --from {first} --to {last}")
+    command = ["run", "--from", first.isoformat(), "--to", last.isoformat()]
+    if not arguments.run:
+        print(f"  next: attribution {' '.join(command)}")
+        return
+    os.environ["FEEDBACK_DATA_DIR"] = str(arguments.data_dir.resolve())
+    code = cli.main(command)
+    if code == 0:
+        print(NEXT)
+    raise SystemExit(code)

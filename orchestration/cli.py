@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 
 from orchestration.lib import partitions
-from orchestration.lib.settings import Settings, SettingsError
+from orchestration.lib.settings import REPOSITORY, Settings, SettingsError
 
 EXIT_OK = 0
 EXIT_STOPPED = 1
@@ -24,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(parser, settings, given)
         if given.command == "status":
             return _status(settings, given)
+        if given.command == "ui":
+            return _ui(settings, given)
         return _datasets(settings)
     except SettingsError as error:
         print(f"attribution: {error}", file=sys.stderr)
@@ -43,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--feedback", metavar="ID", help="a feedback_id, given or derived")
     which.add_argument("--request", metavar="ID", help="a request_id")
     commands.add_parser("datasets", help="list the datasets and their versions, with counts")
+    ui = commands.add_parser("ui", help="start the Dagster UI and daemon on the same data")
+    ui.add_argument("--port", default="3000", help="port on 127.0.0.1 (default 3000)")
     return parser
 
 
@@ -96,6 +102,16 @@ def _datasets(settings: Settings) -> int:
 
     print(datasets_table(settings))
     return EXIT_OK
+
+
+def _ui(settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.instance import ensure_dagster_home
+
+    ensure_dagster_home(settings)
+    dagster = str(Path(sys.executable).parent / "dagster")
+    workspace = str(REPOSITORY / "workspace.yaml")
+    os.chdir(REPOSITORY)  # workspace.yaml names its module relative to the repository
+    os.execv(dagster, [dagster, "dev", "--workspace", workspace, "--host", "127.0.0.1", "--port", given.port])
 
 
 def _tell(sentence: str) -> None:

@@ -1,14 +1,15 @@
-"""Resources: the settings and dbt, configured in one place (lib/settings.py) from the environment."""
+"""Resources: the platform's settings, dbt and the warehouse, configured in one place (lib/settings.py)."""
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
+from dagster_duckdb import DuckDBResource
 
 from orchestration.lib import dbt
 from orchestration.lib.settings import Settings
 
 
 class PlatformResource(dg.ConfigurableResource):
-    """The platform's settings, read from the environment when a run starts."""
+    """The platform's settings, read from the environment when a step asks for them."""
 
     @property
     def settings(self) -> Settings:
@@ -17,6 +18,7 @@ class PlatformResource(dg.ConfigurableResource):
 
 @dg.definitions
 def resources() -> dg.Definitions:
+    dbt.set_environment(Settings.from_env())
     return dg.Definitions(
         resources={
             "platform": PlatformResource(),
@@ -24,6 +26,11 @@ def resources() -> dg.Definitions:
                 project_dir=str(dbt.PROJECT_DIR),
                 profiles_dir=str(dbt.PROJECT_DIR),
                 dbt_executable=dbt.dbt_executable(),
+            ),
+            # For reading: nothing but dbt writes the warehouse.
+            "warehouse": DuckDBResource(
+                database=dg.EnvVar("DBT_WAREHOUSE_PATH"),
+                connection_config={"access_mode": "READ_ONLY"},
             ),
         }
     )

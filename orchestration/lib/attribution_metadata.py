@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import date
 
 import dagster as dg
+import duckdb
 
-from orchestration.lib.settings import Settings
-from orchestration.lib.warehouse import read_warehouse, rows_per_day
+from orchestration.lib.warehouse import rows_per_day
 
 # Model to its schema and partition column.
 PARTITION_COLUMNS: dict[str, tuple[str, str]] = {
@@ -26,26 +26,25 @@ PARTITION_COLUMNS: dict[str, tuple[str, str]] = {
 
 
 def partition_metadata(
-    settings: Settings, days: Sequence[date]
+    connection: duckdb.DuckDBPyConnection, days: Sequence[date]
 ) -> dict[str, dict[date, dict[str, dg.MetadataValue]]]:
     """Asset to day to metadata. Numbers become plots over partitions in the UI."""
-    with read_warehouse(settings) as connection:
-        metadata: dict[str, dict[date, dict[str, dg.MetadataValue]]] = {
-            model: {
-                day: {"dagster/partition_row_count": dg.MetadataValue.int(rows), "rows": dg.MetadataValue.int(rows)}
-                for day, rows in rows_per_day(connection, f"{schema}.{model}", column, days).items()
-            }
-            for model, (schema, column) in PARTITION_COLUMNS.items()
+    metadata: dict[str, dict[date, dict[str, dg.MetadataValue]]] = {
+        model: {
+            day: {"dagster/partition_row_count": dg.MetadataValue.int(rows), "rows": dg.MetadataValue.int(rows)}
+            for day, rows in rows_per_day(connection, f"{schema}.{model}", column, days).items()
         }
-        for table, day_column in (("daily_accounts", "received_date"), ("partition_quality", "partition_date")):
-            cursor = connection.execute(
-                f"select * from marts.{table} where {day_column} between ? and ?", [days[0], days[-1]]
-            )
-            names = [column[0] for column in cursor.description or []]
-            for row in cursor.fetchall():
-                values = dict(zip(names, row, strict=True))
-                day = values.pop(day_column)
-                if day in metadata[table]:
-                    numbers = {name: dg.MetadataValue.int(v) for name, v in values.items() if isinstance(v, int)}
-                    metadata[table][day] |= numbers
+        for model, (schema, column) in PARTITION_COLUMNS.items()
+    }
+    for table, day_column in (("daily_accounts", "received_date"), ("partition_quality", "partition_date")):
+        cursor = connection.execute(
+            f"select * from marts.{table} where {day_column} between ? and ?", [days[0], days[-1]]
+        )
+        names = [column[0] for column in cursor.description or []]
+        for row in cursor.fetchall():
+            values = dict(zip(names, row, strict=True))
+            day = values.pop(day_column)
+            if day in metadata[table]:
+                numbers = {name: dg.MetadataValue.int(v) for name, v in values.items() if isinstance(v, int)}
+                metadata[table][day] |= numbers
     return metadata

@@ -24,7 +24,7 @@ def check_result(
         "report": dg.MetadataValue.md(_markdown(reports)),
     }
     for report in failed[:10]:
-        metadata[f"failed {report.partition} {report.asset_name}"] = dg.MetadataValue.md(report.to_markdown())
+        metadata[f"failed {report.partition} {report.gate}"] = dg.MetadataValue.md(report.to_markdown())
     if data_docs:
         metadata["data_docs"] = dg.MetadataValue.url(data_docs)
     return dg.AssetCheckResult(
@@ -32,17 +32,17 @@ def check_result(
         check_name=check,
         passed=not failed,
         severity=dg.AssetCheckSeverity.ERROR,
-        description="; ".join(f"{report.partition}: {report.summary()}" for report in failed[:3]) or None,
+        description="; ".join(report.summary() for report in failed[:3]) or None,
         metadata=metadata,
     )
 
 
 def _markdown(reports: Mapping[date, Sequence[GateReport]]) -> str:
-    lines = ["| partition | asked of | result | expectations |", "|---|---|---|---:|"]
+    lines = ["| partition | gate | result | expectations |", "|---|---|---|---:|"]
     for day, of_day in sorted(reports.items()):
         if not of_day:
             lines.append(f"| {day} | | passed: no lines received | 0 |")
         for report in of_day:
             result = "passed" if report.success else f"**failed**: {report.summary()}"
-            lines.append(f"| {day} | {report.asset_name} | {result} | {len(report.outcomes)} |")
+            lines.append(f"| {day} | {report.gate} | {result} | {len(report.outcomes)} |")
     return "\n".join(lines)

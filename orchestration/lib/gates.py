@@ -44,7 +44,7 @@ class Gates:
 
         path = Store(self._settings.ledger_url).url(ledger_path(stream.name, day))
         return self._session.validate(
-            gate=LEDGER_GATE,
+            gate=f"{LEDGER_GATE} on {stream.asset_name}",
             asset_name=stream.asset_name,
             partition=day.isoformat(),
             query=f"select * from read_parquet('{path}', hive_partitioning = true)",
@@ -62,14 +62,14 @@ class Gates:
 
         return [
             self._session.validate(
-                gate=ATTRIBUTION_GATE,
+                gate=f"{ATTRIBUTION_GATE} on attributed_feedback",
                 asset_name="attributed_feedback",
                 partition=day.isoformat(),
                 query=f"select * from {ALIAS}.marts.attributed_feedback where attributed_date = date '{day}'",
                 suite=attributed_feedback.build_suite(window_days=self._settings.attribution_window_days),
             ),
             self._session.validate(
-                gate=ATTRIBUTION_GATE,
+                gate=f"{ATTRIBUTION_GATE} on partition_quality",
                 asset_name="partition_quality",
                 partition=day.isoformat(),
                 query=f"select * from {ALIAS}.marts.partition_quality where partition_date = date '{day}'",
@@ -82,11 +82,13 @@ class Gates:
         from expectations import dataset
 
         return self._session.validate(
-            gate=DATASET_GATE,
+            gate=f"{DATASET_GATE} on {recipe.name}",
             asset_name=f"{recipe.name}_dataset",
             partition=day.isoformat(),
             query=rows_query,
-            suite=dataset.build_suite(columns=list(recipe.columns), rows=rows, partition=day),
+            suite=dataset.build_suite(
+                name=recipe.name, columns=list(recipe.columns), expected_rows=rows, partition=day
+            ),
         )
 
     def below_datasets(self, days: Sequence[date]) -> dict[date, list[GateReport]]:

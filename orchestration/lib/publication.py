@@ -45,8 +45,8 @@ class Publication:
             return f"dataset {recipe.name}: every partition passed its gates"
         withheld = f" Withheld with it: {self.withheld[0]} to {self.withheld[-1]}." if self.withheld else ""
         return (
-            f"partition {self.stopped_at} of dataset {recipe.name} is not published: {failure.gate} on "
-            f"{failure.asset_name} failed: {failure.summary()}.{withheld} Look at marts.dead_letter and "
+            f"partition {self.stopped_at} of dataset {recipe.name} is not published: "
+            f"{failure.summary()}.{withheld} Look at marts.dead_letter and "
             f"marts.feedback_status, mend the day's landing files or the threshold, and run the range again."
         )
 
@@ -64,28 +64,51 @@ def partitions_to_gate(*, asked: Sequence[date], recorded: dict[date, PartitionR
 def publish_partitions(
     settings: Settings, recipe: Recipe, asked: Sequence[date], gates: Gates, *, tell: Callable[[str], None]
 ) -> Publication:
-    """Gates and publishes partitions in order; stops at the first that fails. The caller holds the lock."""
+    """Gates and publishes partitions in order; stops at the first that fails. The caller holds the lock.
+
+    Where an asked partition came out with other rows than it was published with, the later ones that are
+    published hold those rows, too, and follow.
+    """
     catalog = Catalog(settings, recipe.name)
+    recorded = catalog.partitions()
     to_gate = partitions_to_gate(
-        asked=asked,
-        recorded=catalog.partitions(),
-        loaded=list(ledger_metadata(settings, FEEDBACK, "ledger_version")),
+        asked=asked, recorded=recorded, loaded=list(ledger_metadata(settings, FEEDBACK, "ledger_version"))
     )
+    later = sorted(day for day, record in recorded.items() if day > max(asked) and record.gate == PASSED)
     publication = Publication()
-    below = gates.below_datasets(to_gate)
-    for day in to_gate:
+    if not _publish_in_order(settings, recipe, catalog, gates, to_gate, publication, tell):
+        publication.withheld = [day for day in asked if day > (publication.stopped_at or day)]
+        return publication
+    before = {day: record.version for day, record in recorded.items()}
+    now = {day: published.candidate.version for day, published in publication.published.items()}
+    if later and any(now[day] != before.get(day) for day in now):
+        _publish_in_order(settings, recipe, catalog, gates, later, publication, tell)
+    return publication
+
+
+def _publish_in_order(
+    settings: Settings,
+    recipe: Recipe,
+    catalog: Catalog,
+    gates: Gates,
+    days: Sequence[date],
+    publication: Publication,
+    tell: Callable[[str], None],
+) -> bool:
+    """Adds each day to `publication`; False at the first that a gate stopped."""
+    below = gates.below_datasets(days)
+    for day in days:
         publication.reports[day] = below[day]
         made = None
         if first_failure(below[day]) is None:
             made = _publish_one(settings, recipe, catalog, gates, day, publication)
         if made is None:
             publication.stopped_at = day
-            publication.withheld = [d for d in asked if d > day]
             catalog.record(day, PartitionRecord(_version_of(catalog, day), FAILED))
-            break
+            return False
         if made.candidate.is_new:
             tell(f"{recipe.name} {day}: published {made.candidate.version}, {made.candidate.rows:,} rows")
-    return publication
+    return True
 
 
 def _publish_one(

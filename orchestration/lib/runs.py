@@ -7,6 +7,7 @@ from datetime import date
 import dagster as dg
 
 from orchestration.contracts.json_schema import STREAMS
+from orchestration.lib import dbt
 from orchestration.lib.instance import PROCESS_TAG, ensure_dagster_home, fail_dead_runs, this_process
 from orchestration.lib.late_landings import late_landings
 from orchestration.lib.ledger import ledger_metadata
@@ -29,6 +30,7 @@ class Outcome:
 def run_range(settings: Settings, first: date, last: date, *, tell: Callable[[str], None]) -> Outcome:
     """Materializes every asset for first..last, in this process, and tells progress."""
     ensure_dagster_home(settings)
+    dbt.set_environment(settings)
     last = _with_later_days(settings, first, last, tell)
     # Loaded here and not above: it reads the settings and parses dbt where something has changed.
     from orchestration.definitions import defs

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+from dagster_duckdb import DuckDBResource
 
 from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
@@ -53,7 +54,7 @@ class Translator(DagsterDbtTranslator):
     name="attribution",
 )
 def attribution(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, platform: PlatformResource
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: DuckDBResource, platform: PlatformResource
 ) -> Iterator[Any]:
     """One `dbt build` for all days of the run, and for the days that changed before them."""
     settings = platform.settings
@@ -66,7 +67,6 @@ def attribution(
                 "and later partitions rest on earlier days"
             )
         variables = dbt_project.run_variables(settings, window)
-        dbt_project.set_environment(settings)
         target = settings.data_dir / ".scratch" / f"dbt-{context.run.run_id}"
         invocation = dbt.cli(
             ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(variables)],
@@ -76,9 +76,11 @@ def attribution(
         # All events first: the counts below need the warehouse, which dbt holds until it ends.
         events = list(invocation.stream())
         shutil.rmtree(target, ignore_errors=True)
-        for asset, of_day in partition_metadata(settings, days).items():
-            for day, metadata in of_day.items():
-                context.add_asset_metadata(metadata, asset_key=dg.AssetKey(asset), partition_key=day.isoformat())
+        with warehouse.get_connection() as connection:
+            by_asset = partition_metadata(connection, days)
+    for asset, of_day in by_asset.items():
+        for day, metadata in of_day.items():
+            context.add_asset_metadata(metadata, asset_key=dg.AssetKey(asset), partition_key=day.isoformat())
     yield from events
 
 

@@ -1,7 +1,6 @@
 """Datasets: one partitioned asset a recipe, which gates and publishes immutable versions."""
 
 from collections.abc import Iterator
-from datetime import date
 
 import dagster as dg
 
@@ -11,7 +10,7 @@ from orchestration.lib.check_results import check_result
 from orchestration.lib.gates import DATASET_GATE, open_gates
 from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.partitions import from_keys
-from orchestration.lib.publication import Publication, Published, publish_partitions
+from orchestration.lib.publication import Published, publish_partitions
 from orchestration.lib.recipe import Recipe, load_recipes
 
 
@@ -61,27 +60,23 @@ def dataset_asset(recipe: Recipe) -> dg.AssetsDefinition:
         result = check_result(
             check=DATASET_GATE, reports=publication.reports, data_docs=data_docs.as_uri() if data_docs else None
         )
-        if publication.stopped_at is None:
-            for day in asked:
-                context.add_asset_metadata(_metadata(publication.published[day]), partition_key=day.isoformat())
+        landed = publication.stopped_at is None
+        for day, published in publication.published.items():
+            if landed and day in asked:
+                context.add_asset_metadata(_metadata(published), partition_key=day.isoformat())
+            else:
+                # Dagster records the asked days, and of a step that fails none: these would be missing.
+                context.log_event(
+                    dg.AssetMaterialization(name, partition=day.isoformat(), metadata=_metadata(published))
+                )
+        if landed:
             yield dg.MaterializeResult()
             yield result
             return
-        for day in _published(publication, asked):
-            # The step fails, so Dagster would record nothing of the days that were published before.
-            context.log_event(
-                dg.AssetMaterialization(
-                    name, partition=day.isoformat(), metadata=_metadata(publication.published[day])
-                )
-            )
         yield result
         raise dg.Failure(description=publication.sentence(recipe), allow_retries=False)
 
     return publish
-
-
-def _published(publication: Publication, asked: list[date]) -> list[date]:
-    return [day for day in asked if day in publication.published]
 
 
 def _metadata(published: Published) -> dict[str, dg.MetadataValue]:

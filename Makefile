@@ -1,0 +1,72 @@
+# `make help` lists every task. Nothing here needs more than Python 3.11+, make and the package registry.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export FEEDBACK_DATA_DIR ?= $(CURDIR)/data
+export DAGSTER_DISABLE_TELEMETRY := yes
+export GX_ANALYTICS_ENABLED := false
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the tasks
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+$(VENV)/.installed: requirements.lock requirements-demo.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-demo.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.installed ## Make .venv and install what is locked
+
+.PHONY: demo
+demo: install ## Run the whole pipeline on a week of real and generated traffic
+	@$(BIN)/python -m demo --run --data-dir "$(FEEDBACK_DATA_DIR)"
+
+.PHONY: ui
+ui: install ## Start the Dagster UI and daemon on the same data (http://127.0.0.1:3000)
+	@$(BIN)/attribution ui
+
+.PHONY: test
+test: install ## Run the tests
+	@$(BIN)/python -m pytest
+
+.PHONY: test-kill
+test-kill: install ## Kill runs at twenty random moments and compare with an undisturbed one (takes long)
+	@$(BIN)/python -m pytest tests/test_interruption.py --kills 20
+
+.PHONY: lint
+lint: install ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+.PHONY: format
+format: install ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: benchmark
+benchmark: install ## Time a run beside a hand-written DuckDB floor
+	@$(BIN)/python -m benchmarks.one_day
+
+.PHONY: schemas
+schemas: install ## Write the published JSON Schemas anew from the events' description
+	@$(BIN)/python -m orchestration.contracts.json_schema
+
+.PHONY: lock
+lock: ## Resolve the dependencies anew (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --extra dev -o requirements.lock pyproject.toml
+	printf 'obp==0.4.1\n' | uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links --no-deps -o requirements-demo.lock -
+
+.PHONY: clean
+clean: ## Remove what the tasks made, data included
+	rm -rf $(VENV) data dbt_project/target dbt_project/logs

@@ -1,0 +1,64 @@
+"""Seeded landing files of realistic width, made in DuckDB: 1 to 2 KB of prompt, 0.5 KB of output."""
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+WORDS = 5_000
+
+
+def _text(seed: str, row: str, least: int, most: int) -> str:
+    """SQL for a text of `least` to `most` words that depends on the row alone."""
+    length = f"{least} + (hash({row}, '{seed}') % {most - least + 1})::int"
+    return (
+        f"array_to_string(list_transform(range({length}), "
+        f"lambda k: words[1 + (hash({row}, k, '{seed}') % {WORDS})::int]), ' ')"
+    )
+
+
+def write_landing(data_dir: Path, day: date, *, inferences: int, feedback: int) -> int:
+    """Writes one day of both streams as JSONL; returns the bytes written."""
+    folders = {s: data_dir / "landing" / s / f"dt={day}" for s in ("inferences", "feedback")}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    step = max(1, inferences // feedback)
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(
+            f"create table vocabulary as select list(left(md5(i::varchar), 3 + i % 7) order by i) as words "
+            f"from range({WORDS}) r(i)"
+        )
+        connection.execute(
+            f"""
+            copy (
+                select
+                    'req-{day}-' || md5('{day}' || i) as request_id,
+                    strftime(timestamp '{day}' + to_seconds((i % 86400)::int), '%Y-%m-%dT%H:%M:%SZ') as timestamp,
+                    'assistant' as model_name, 'v' || (1 + i % 3) as model_version,
+                    'session-' || (i // 4) as session_id, i % 4 as turn, 'user-' || (i % 50000) as user_id,
+                    {{'temperature': 0.2, 'top_p': 0.9}} as params,
+                    {{'messages': [{{'role': 'user', 'content': {_text("prompt", "i", 160, 300)}}}]}} as input,
+                    {{'text': {_text("output", "i", 60, 100)}, 'finish_reason': 'stop'}} as output,
+                    {{'latency_ms': 100 + i % 900, 'region': 'eu-1'}} as system
+                from range({inferences}) r(i), vocabulary
+            ) to '{folders["inferences"]}/events.jsonl' (format json)
+            """
+        )
+        connection.execute(
+            f"""
+            copy (
+                select
+                    'fb-' || i as feedback_id,
+                    'req-{day}-' || md5('{day}' || (i * {step})) as request_id,
+                    strftime(timestamp '{day}' + to_seconds((i * {step} % 86400)::int) + interval 30 seconds,
+                        '%Y-%m-%dT%H:%M:%SZ') as timestamp,
+                    case when i % 3 = 0 then 'up' when i % 3 = 1 then 'down' end as thumbs,
+                    case when i % 3 = 2 then {_text("correction", "i", 60, 100)} end as corrected_output,
+                    'user' as source
+                from range({feedback}) r(i), vocabulary
+                where i * {step} < {inferences}
+            ) to '{folders["feedback"]}/events.jsonl' (format json)
+            """
+        )
+    return sum(file.stat().st_size for folder in folders.values() for file in folder.iterdir())

@@ -1,0 +1,163 @@
+"""Running suites where the data is: one in-memory DuckDB with the files attached, one GX data source on it.
+
+What is not here: what to expect (the suite modules), where the data lies (whoever opens a session).
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import duckdb
+
+from expectations.attach import attach_read_only
+from expectations.gx_runtime import import_gx, new_context, silenced
+from expectations.outcomes import outcome_of, spoken_error
+from expectations.report import MAX_EXAMPLES, ExpectationOutcome, GateReport
+from expectations.rules import EXAMPLES_SQL, SENTENCE, SHARE_SQL
+
+if TYPE_CHECKING:
+    import great_expectations as gx
+
+# The view under test. Temporary views are found first, whatever a setup statement made the default.
+_BATCH = "gate_batch"
+# Counts, and not a single value: GX asks for one query with LIMIT 0 an expectation, and results hold no text.
+_COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}
+_NOTHING_ATTACHED: Mapping[str, Path] = MappingProxyType({})
+
+
+class GateError(RuntimeError):
+    """A suite could not be run at all; which is no verdict about the data."""
+
+
+class GateSession:
+    """Validates any number of views in one DuckDB. Use it as a context manager and keep it short: while it
+    is open, no other process can write the attached files; once closed, none of them is held.
+    """
+
+    def __init__(
+        self,
+        *,
+        attach: Mapping[str, Path] = _NOTHING_ATTACHED,
+        setup: Sequence[str] = (),
+        data_docs_dir: Path | None = None,
+        lock_timeout_seconds: float = 60.0,
+    ) -> None:
+        """`attach` maps names to DuckDB files, opened read-only; `setup` are statements run after that."""
+        self._attach = dict(attach)
+        self._setup = tuple(setup)
+        self._data_docs_dir = data_docs_dir
+        self._lock_timeout_seconds = lock_timeout_seconds
+        self._open = ExitStack()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._context: Any = None
+        self._datasource: Any = None
+        self._started_at = datetime.now(UTC)
+
+    def __enter__(self) -> Self:
+        # Before a file is held: the import takes seconds.
+        import_gx()
+        with ExitStack() as until_ready:
+            connection = until_ready.enter_context(duckdb.connect())
+            connection.execute("set TimeZone = 'UTC'")
+            for alias, path in self._attach.items():
+                attach_read_only(connection, alias=alias, path=path, timeout_seconds=self._lock_timeout_seconds)
+            for statement in self._setup:
+                connection.execute(statement)
+            self._context = new_context(data_docs_dir=self._data_docs_dir)
+            self._datasource = _datasource(self._context, connection)
+            self._connection = connection
+            self._open = until_ready.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection = self._datasource = None
+        self._open.close()
+
+    def validate(
+        self, *, gate: str, asset_name: str, partition: str, query: str, suite: "gx.ExpectationSuite"
+    ) -> GateReport:
+        """Holds the rows of `query` against `suite`. Raises GateError where the query can not be run."""
+        if self._connection is None:
+            raise GateError("the session is not open; validate inside its with block")
+        self._connection.execute(f"create or replace temp view {_BATCH} as {query}")
+        # GX puts the expectations in an order of its own; the suite's is the one that its author meant.
+        order = [e.meta[SENTENCE] for e in suite.expectations]
+        with silenced():
+            result = self._run(asset_name=asset_name, suite=suite)
+        outcomes = [self._outcome(single) for single in result.results]
+        report = GateReport(
+            gate=gate,
+            partition=partition,
+            outcomes=tuple(sorted(outcomes, key=lambda o: order.index(o.expectation))),
+        )
+        if self._data_docs_dir is not None:
+            from expectations.data_docs import keep_for_docs
+
+            keep_for_docs(
+                self._context,
+                result,
+                report=report,
+                outcomes=outcomes,
+                asset_name=asset_name,
+                started_at=self._started_at,
+            )
+        return report
+
+    def build_data_docs(self) -> Path | None:
+        """The index of pages about all validations of this session, or None without a folder for them."""
+        if self._data_docs_dir is None or self._context is None:
+            return None
+        from expectations.data_docs import build_data_docs
+
+        return build_data_docs(self._context, self._data_docs_dir)
+
+    def _run(self, *, asset_name: str, suite: "gx.ExpectationSuite") -> Any:
+        from great_expectations.datasource.fluent.interfaces import TestConnectionError
+
+        try:
+            asset = self._datasource.add_table_asset(name=asset_name, table_name=_BATCH)
+        except TestConnectionError as error:
+            # The cause quotes the value that DuckDB stumbled over.
+            raise GateError(f"the query of {asset_name} fails; {spoken_error(str(error.__cause__))}") from None
+        try:
+            return asset.get_batch(asset.build_batch_request()).validate(suite, result_format=_COUNTS_ONLY)
+        finally:
+            # Every asset is written out whenever one is added: thirty days of them would add up.
+            self._datasource.delete_asset(asset_name)
+
+    def _outcome(self, single: Any) -> ExpectationOutcome:
+        meta = single.expectation_config.meta
+        counted = [row for row in self._rows(meta.get(SHARE_SQL, "")) if None not in row.values()]
+        return outcome_of(
+            single,
+            share=(counted[0]["part"], counted[0]["whole"]) if counted else None,
+            examples=() if single.success else self._rows(meta.get(EXAMPLES_SQL, "")),
+        )
+
+    def _rows(self, sql: str) -> list[dict[str, Any]]:
+        assert self._connection is not None
+        if not sql:
+            return []
+        try:
+            cursor = self._connection.execute(f"{sql.format(batch=_BATCH)} limit {MAX_EXAMPLES}")
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        except duckdb.Error:
+            # The expectation failed for the same cause, and its outcome tells it.
+            return []
+
+
+def _datasource(context: Any, connection: duckdb.DuckDBPyConnection) -> Any:
+    from sqlalchemy.pool import StaticPool
+
+    from expectations.duckdb_dialect import GATE_URL, BorrowedConnection
+
+    borrowed = BorrowedConnection(connection)
+    return context.data_sources.add_sql(
+        name="gate", connection_string=GATE_URL, kwargs={"poolclass": StaticPool, "creator": lambda: borrowed}
+    )

@@ -1,0 +1,26 @@
+"""The command line in processes of its own, for tests that kill it or start it twice."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def environment(data_dir: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FEEDBACK_", "DAGSTER_", "DBT_"))}
+    return {**kept, "FEEDBACK_DATA_DIR": str(data_dir), "FEEDBACK_DATA_DOCS": "false"}
+
+
+def start(data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Starts `attribution …` in its own process group, so that a kill reaches dbt, too."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "orchestration.cli", *arguments],
+        cwd=REPOSITORY,
+        env=environment(data_dir),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )

@@ -1,0 +1,97 @@
+"""One source of truth: the published schemas, the ledger's columns and the dbt project's words agree."""
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from orchestration.contracts.fields import Stream
+from orchestration.contracts.json_schema import STREAMS, json_schema, schema_path, schema_text
+from orchestration.contracts.reasons import DEAD_LETTER_REASONS, STATE_REASONS, STATES
+from orchestration.lib.dbt import PROJECT_DIR
+from orchestration.lib.ledger import arrow_schema
+from orchestration.lib.ledger_sql import ledger_columns
+from orchestration.lib.settings import REPOSITORY, SETTINGS, Settings, SettingsError
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda s: s.name)
+def test_the_published_schema_is_what_the_description_makes(stream: Stream) -> None:
+    assert schema_path(stream).read_text(encoding="utf-8") == schema_text(stream), "run `make schemas`"
+    jsonschema.Draft202012Validator.check_schema(json_schema(stream))
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda s: s.name)
+def test_the_ledger_has_a_column_for_every_field_of_the_schema(stream: Stream) -> None:
+    published = json.loads(schema_path(stream).read_text(encoding="utf-8"))["properties"]
+    aliases = {alias for f in stream.fields for alias in f.aliases} | {stream.envelope}
+    columns = ledger_columns(stream)
+    assert {f.ledger_column for f in stream.fields if f.name in published} == {
+        f.ledger_column for f in stream.fields
+    }
+    assert published.keys() - aliases == {f.name for f in stream.fields}
+    types = {"number": "DOUBLE", "integer": "BIGINT", "boolean": "BOOLEAN"}
+    for f in stream.fields:
+        wanted = {types.get(t, "VARCHAR") for t in published[f.name].get("type", []) if t != "null"} or {"VARCHAR"}
+        if published[f.name].get("format") == "date-time":
+            wanted = {"TIMESTAMPTZ"}
+        assert columns[f.ledger_column] in wanted, f.name
+    assert arrow_schema(stream).names == list(columns)
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda s: s.name)
+def test_the_examples_are_valid(stream: Stream) -> None:
+    for example in stream.examples:
+        jsonschema.validate(json.loads(example), json_schema(stream))
+
+
+def test_the_models_know_the_same_states_and_reasons() -> None:
+    macro = (PROJECT_DIR / "macros" / "states.sql").read_text(encoding="utf-8")
+    assert tuple(re.findall(r"'(\w+)'", macro)) == STATES
+    listed = {tuple(sorted(v)) for v in _accepted_values(PROJECT_DIR / "models")}
+    assert tuple(sorted(STATES)) in listed
+    reasons = {reason for of_state in STATE_REASONS.values() for reason in of_state}
+    assert tuple(sorted(reasons)) in listed
+    assert tuple(sorted(DEAD_LETTER_REASONS)) in listed
+
+
+def _accepted_values(folder: Path) -> list[list[str]]:
+    found = []
+
+    def walk(node: object) -> None:
+        if isinstance(node, dict):
+            if isinstance(node.get("accepted_values"), dict):
+                content = node["accepted_values"]
+                found.append(content.get("arguments", content)["values"])
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+
+    for path in folder.rglob("*.yml"):
+        walk(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return found
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    for name, default, meaning in SETTINGS:
+        assert f"| `{name}` | `{default}` | {meaning} |" in readme
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"FEEDBACK_FIRST_DAY": "yesterday"},
+        {"FEEDBACK_ATTRIBUTION_WINDOW_DAYS": "-1"},
+        {"FEEDBACK_DATA_DOCS": "perhaps"},
+        {"FEEDBACK_DUCKDB_MEMORY_LIMIT": "plenty"},
+        {"FEEDBACK_DATADIR": "misspelt"},
+    ],
+)
+def test_a_setting_that_is_no_good_is_named(env: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(env))):
+        Settings.from_env(env)

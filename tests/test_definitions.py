@@ -1,0 +1,80 @@
+"""The graph, pinned: asset keys, groups, policies, checks, schedule and sensor, in one place."""
+
+import dagster as dg
+import pytest
+
+from orchestration.definitions import defs as load
+from orchestration.lib.attribution_metadata import PARTITION_COLUMNS
+
+GROUPS = {
+    "landing": {"landing_inferences", "landing_feedback"},
+    "ingestion": {"raw_inferences", "raw_feedback"},
+    "staging": {"stg_inferences", "stg_feedback", "stg_dead_letters"},
+    "attribution": {
+        "int_inference_receipts", "int_inference_conflicts", "int_feedback_receipts", "int_feedback_candidates",
+        "int_feedback_matches", "int_feedback_supersessions", "int_built_partitions",
+    },
+    "marts": {"attributed_feedback", "feedback_status", "dead_letter", "daily_accounts", "partition_quality"},
+    "datasets": {"feedback_dataset"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return load()
+
+
+def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+
+
+def test_every_asset_is_in_the_group_of_what_happens_there(definitions: dg.Definitions) -> None:
+    found: dict[str, set[str]] = {}
+    for name, spec in specs(definitions).items():
+        found.setdefault(spec.group_name or "", set()).add(name)
+    assert found == GROUPS
+
+
+def test_every_asset_has_a_description_an_owner_and_kinds(definitions: dg.Definitions) -> None:
+    for name, spec in specs(definitions).items():
+        assert spec.description, name
+        assert list(spec.owners), name
+        assert spec.kinds, name
+        if spec.group_name != "landing":
+            assert "dagster/column_schema" in spec.metadata, name
+
+
+def test_every_asset_states_that_a_range_is_one_run(definitions: dg.Definitions) -> None:
+    """A mixture of policies publishes past a failed gate (DESIGN trap 3)."""
+    for asset in definitions.assets or []:
+        if isinstance(asset, dg.AssetsDefinition):
+            assert asset.backfill_policy == dg.BackfillPolicy.single_run(), asset.keys
+
+
+def test_the_gates_are_asset_checks(definitions: dg.Definitions) -> None:
+    checks = {
+        (spec.asset_key.to_user_string(), spec.name)
+        for checks in (definitions.asset_checks or [], definitions.assets or [])
+        for definition in checks
+        if isinstance(definition, dg.AssetsDefinition)
+        for spec in definition.check_specs
+    }
+    gates = {check for check in checks if check[1].endswith("_gate")}
+    assert gates == {
+        ("raw_inferences", "ledger_gate"),
+        ("raw_feedback", "ledger_gate"),
+        ("attributed_feedback", "attribution_gate"),
+        ("feedback_dataset", "dataset_gate"),
+    }
+    assert len(checks) > 40  # the dbt data tests
+
+
+def test_schedule_and_sensor(definitions: dg.Definitions) -> None:
+    schedule = definitions.resolve_schedule_def("daily_attribution_schedule")
+    assert schedule.cron_schedule == "15 0 * * *"
+    assert schedule.job_name == "attribution_job"
+    assert definitions.resolve_sensor_def("late_landing_sensor").job_name == "attribution_job"
+
+
+def test_every_model_shows_its_rows_per_partition(definitions: dg.Definitions) -> None:
+    assert set(PARTITION_COLUMNS) == GROUPS["attribution"] | GROUPS["marts"]
