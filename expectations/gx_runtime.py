@@ -17,7 +17,8 @@ def import_gx() -> Any:
     """The `great_expectations` module. The first call takes 8 to 12 s, later ones nothing."""
     # Read once, while the module is imported; forced, because a gate must not send anything anywhere.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations
+    with silenced():
+        import great_expectations
 
     return great_expectations
 
@@ -53,7 +54,7 @@ def silenced() -> Iterator[None]:
     """Keeps Great Expectations from logging for a while.
 
     It logs the error of a query that failed, and DuckDB quotes the value at fault in it: user text. The
-    report says the same without the value.
+    report says the same without the value. Its import alone logs hundreds of lines at level INFO.
     """
     logger = logging.getLogger("great_expectations")
     level = logger.level

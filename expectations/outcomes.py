@@ -23,11 +23,10 @@ def outcome_of(
     result: Any, *, share: tuple[int, int] | None, examples: Sequence[Mapping[str, object]]
 ) -> ExpectationOutcome:
     """`result` is GX's ExpectationValidationResult; `share` the part and the whole that its rule counts."""
-    config = result.expectation_config
     error = raised(result)
     count = None if error is not None else _unexpected_count(result, share)
     return ExpectationOutcome(
-        expectation=config.meta.get(SENTENCE, config.type),
+        expectation=result.expectation_config.meta[SENTENCE],
         success=bool(result.success),
         observed=spoken_error(error) if error is not None else _observed(result, share),
         unexpected_count=count,

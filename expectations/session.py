@@ -81,7 +81,11 @@ class GateSession:
     def validate(
         self, *, gate: str, asset_name: str, partition: str, query: str, suite: "gx.ExpectationSuite"
     ) -> GateReport:
-        """Holds the rows of `query` against `suite`. Raises GateError where the query can not be run."""
+        """Holds the rows of `query` against `suite`, whose expectations come from `rules`.
+
+        Raises GateError where the query can not be run. An expectation that can not be evaluated, for want
+        of its column for instance, is one that failed.
+        """
         if self._connection is None:
             raise GateError("the session is not open; validate inside its with block")
         self._connection.execute(f"create or replace temp view {_BATCH} as {query}")
@@ -119,11 +123,14 @@ class GateSession:
     def _run(self, *, asset_name: str, suite: "gx.ExpectationSuite") -> Any:
         from great_expectations.datasource.fluent.interfaces import TestConnectionError
 
+        failure = None
         try:
             asset = self._datasource.add_table_asset(name=asset_name, table_name=_BATCH)
         except TestConnectionError as error:
-            # The cause quotes the value that DuckDB stumbled over.
-            raise GateError(f"the query of {asset_name} fails; {spoken_error(str(error.__cause__))}") from None
+            failure = spoken_error(str(error.__cause__))
+        if failure:
+            # Raised out here, without a context: the original error quotes the value that DuckDB stumbled over.
+            raise GateError(f"the query of {asset_name} fails; {failure}")
         try:
             return asset.get_batch(asset.build_batch_request()).validate(suite, result_format=_COUNTS_ONLY)
         finally:

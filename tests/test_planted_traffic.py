@@ -16,15 +16,23 @@ import pytest
 from tests.planted import scenario
 from tests.platform_under_test import Platform
 
-FIRST, LAST = scenario.DAYS[0], scenario.DAYS[-1]
+LAST = scenario.DAYS[-1]
+# The ranges of days with files. The weeks between them would be 44 empty partitions in each run, most of
+# whose time is Dagster's own bookkeeping.
+RANGES = ((scenario.DAYS[0], scenario.DAYS[1]), (scenario.DAYS[2], LAST))
+
+
+def run_ranges(platform: Platform) -> None:
+    for first, last in RANGES:
+        assert platform.run(first, last) == 0
 
 
 @pytest.fixture(scope="module")
 def one_range(tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    """All days in one run."""
+    """All days in ranges."""
     platform = Platform(tmp_path_factory.mktemp("one_range"))
     scenario.write_landing(platform.data_dir)
-    assert platform.run(FIRST, LAST) == 0
+    run_ranges(platform)
     return platform
 
 
@@ -95,20 +103,14 @@ def test_derived_ids_are_equal_for_equal_content_only(one_range: Platform) -> No
 
 
 def test_day_by_day_gives_the_same_tables_and_datasets(one_range: Platform, day_by_day: Platform) -> None:
-    def without_empty_days(tables: dict[str, Any]) -> dict[str, Any]:
-        # A range has a row of zeros for the days without files; the single runs did not build those.
-        for name, lines in (("daily_accounts", "lines_received"), ("partition_quality", "feedback_lines")):
-            tables[name] = [row for row in tables[name] if row[lines]]
-        return tables
-
-    assert without_empty_days(day_by_day.tables()) == without_empty_days(one_range.tables())
-    names = lambda p: {f.name for f in (p.data_dir / "datasets" / "feedback").iterdir() if f.is_dir()}  # noqa: E731
-    assert names(day_by_day) == names(one_range)
+    assert day_by_day.tables() == one_range.tables()
+    assert day_by_day.ledger_files() == one_range.ledger_files()
+    assert day_by_day.dataset_files() == one_range.dataset_files()
 
 
 def test_a_second_run_changes_no_byte(one_range: Platform) -> None:
     before = one_range.ledger_files(), one_range.dataset_files(), one_range.tables()
-    assert one_range.run(FIRST, LAST) == 0
+    assert one_range.run(*RANGES[1]) == 0
     assert one_range.run(scenario.DAYS[3], scenario.DAYS[3]) == 0
     assert (one_range.ledger_files(), one_range.dataset_files(), one_range.tables()) == before
 
@@ -125,7 +127,7 @@ def test_late_inferences_reach_the_feedback_that_waited(day_by_day: Platform, tm
     at_once = Platform(tmp_path / "at_once")
     scenario.write_landing(at_once.data_dir)
     scenario.write_late_landing(at_once.data_dir)
-    assert at_once.run(FIRST, LAST) == 0
+    run_ranges(at_once)
     for table in ("attributed_feedback", "feedback_status", "dead_letter"):
         assert platform.tables()[table] == at_once.tables()[table]
 
@@ -133,9 +135,9 @@ def test_late_inferences_reach_the_feedback_that_waited(day_by_day: Platform, tm
 def test_days_in_any_order_come_to_the_same_state(one_range: Platform, tmp_path: Path) -> None:
     platform = Platform(tmp_path)
     scenario.write_landing(platform.data_dir)
-    for day in (scenario.DAYS[4], scenario.DAYS[6], scenario.DAYS[0]):
+    for day in (scenario.DAYS[5], scenario.DAYS[3]):
         assert platform.run(day, day) == 0
-    assert platform.run(FIRST, LAST) == 0
+    run_ranges(platform)
     assert platform.tables() == one_range.tables()
 
 

@@ -13,11 +13,19 @@ with attributed as (
     where matches.state = 'attributed' and matches.attributed_date <= date '{{ var("window_to") }}'
 ),
 
--- Only those who said something in the window can have changed what holds.
+-- Only those who said something in the window can have changed what holds. What is taken back in the window
+-- may have been superseded before: it ends once, so its statements are looked at too.
 touched as (
     select distinct request_id, user_id, feedback_type
     from attributed
-    where {{ in_window('attributed_date') }} and user_id is not null
+    where user_id is not null
+        and (
+            {{ in_window('attributed_date') }}
+            or feedback_id in (
+                select retracts from attributed
+                where feedback_type = 'retraction' and {{ in_window('attributed_date') }}
+            )
+        )
 ),
 
 statements as (
@@ -31,7 +39,10 @@ with_next as (
     select
         *,
         min(attributed_date) over later as next_attributed_date,
-        first_value(feedback_id) over later as next_feedback_id
+        -- Of the later statements the one that was known first: one nearer in time may be attributed after it.
+        min_by(
+            feedback_id, row(attributed_date, feedback_at, received_date, source_file, source_line)
+        ) over later as next_feedback_id
     from statements
     window later as (
         partition by request_id, user_id, feedback_type, target_kind, target_id
