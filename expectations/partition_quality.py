@@ -68,11 +68,10 @@ def build_suite(*, thresholds: Thresholds) -> "gx.ExpectationSuite":
 
 def _share(sentence: str, *, at_most: float, part: str, whole: str) -> object:
     # Summed, so that the query stays sound where the view has no row or two; the row count tells of it.
-    # As BIGINT, because DuckDB multiplies its HUGEINT sums by a decimal in floating point.
     return share_at_most(
         sentence,
         at_most=at_most,
-        part=f"sum({part})::bigint",
-        whole=f"sum({whole})::bigint",
+        part=f"sum({part})",
+        whole=f"sum({whole})",
         rows="select partition_date from {batch} where",
     )

@@ -2,7 +2,8 @@
 
 Core expectations where one fits: GX counts all of a suite's in one pass over the data. SQL for the rest,
 as `UnexpectedRowsExpectation` (its `{batch}` stands for the rows under test; it must hold no JOIN and give
-`{batch}` no alias). Not used: compound uniqueness and regular expressions, which fail on DuckDB.
+`{batch}` no alias). Not used: compound uniqueness, whose SQL names every column of the table and breaks
+on one called `at`, and regular expressions, which refuse the dialect.
 
 A rule leaves three things in the expectation's `meta`, from which the session makes an outcome:
 `sentence`; `examples_sql`, the rows at fault by their id columns, in a fixed order; `share_sql`, one row

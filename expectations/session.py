@@ -66,8 +66,9 @@ class GateSession:
                 attach_read_only(connection, alias=alias, path=path, timeout_seconds=self._lock_timeout_seconds)
             for statement in self._setup:
                 connection.execute(statement)
-            self._context = new_context(data_docs_dir=self._data_docs_dir)
-            self._datasource = _datasource(self._context, connection)
+            with silenced():
+                self._context = new_context(data_docs_dir=self._data_docs_dir)
+                self._datasource = _datasource(self._context, connection)
             self._connection = connection
             self._open = until_ready.pop_all()
         return self

@@ -6,7 +6,7 @@
 {% macro duckdb__ledger_days(stream) -%}
     (
         select regexp_extract(file, 'received_date=([0-9]{4}-[0-9]{2}-[0-9]{2})', 1)::date as received_date
-        from glob('{{ var("ledger_url") }}/{{ stream }}/received_date=*/part-00000.parquet')
+        from glob('{{ env_var('DBT_LEDGER_URL', '../data/ledger') }}/{{ stream }}/received_date=*/part-00000.parquet')
     )
 {%- endmacro %}
 
@@ -20,7 +20,7 @@
         select
             regexp_extract(file_name, 'received_date=([0-9]{4}-[0-9]{2}-[0-9]{2})', 1)::date as received_date,
             decode(value) as ledger_version
-        from parquet_kv_metadata('{{ var("ledger_url") }}/{{ stream }}/received_date=*/part-00000.parquet')
+        from parquet_kv_metadata('{{ env_var('DBT_LEDGER_URL', '../data/ledger') }}/{{ stream }}/received_date=*/part-00000.parquet')
         where decode(key) = 'ledger_version'
     )
 {%- endmacro %}

@@ -4,13 +4,11 @@
     that ends at 1 has no stars and counts from 0.
 #}
 {% macro reward(feedback) -%}
+    {%- set best = 'coalesce(' ~ feedback ~ '.rating_max, 5)' -%}
     case
-        when {{ feedback }}.thumbs is not null then case {{ feedback }}.thumbs when 'up' then 1.0 else -1.0 end
-        when {{ feedback }}.rating is not null and coalesce({{ feedback }}.rating_max, 5) > 1 then greatest(
-            -1.0,
-            (2 * {{ feedback }}.rating - coalesce({{ feedback }}.rating_max, 5) - 1)
-            / (coalesce({{ feedback }}.rating_max, 5) - 1)
-        )
-        when {{ feedback }}.rating is not null then 2 * {{ feedback }}.rating / {{ feedback }}.rating_max - 1
+        when {{ feedback }}.feedback_type = 'thumbs' then case {{ feedback }}.thumbs when 'up' then 1.0 else -1.0 end
+        when {{ feedback }}.feedback_type = 'rating' and {{ best }} > 1
+            then greatest(-1.0, (2 * {{ feedback }}.rating - {{ best }} - 1) / ({{ best }} - 1))
+        when {{ feedback }}.feedback_type = 'rating' then 2 * {{ feedback }}.rating / {{ best }} - 1
     end
 {%- endmacro %}

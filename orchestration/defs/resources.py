@@ -1,7 +1,6 @@
-"""Resources: the platform's settings, dbt and the warehouse, configured in one place (lib/settings.py)."""
+"""Resources: the platform's settings and the warehouse, configured in one place (lib/settings.py)."""
 
 import dagster as dg
-from dagster_dbt import DbtCliResource
 from dagster_duckdb import DuckDBResource
 
 from orchestration.lib import dbt
@@ -22,11 +21,6 @@ def resources() -> dg.Definitions:
     return dg.Definitions(
         resources={
             "platform": PlatformResource(),
-            "dbt": DbtCliResource(
-                project_dir=str(dbt.PROJECT_DIR),
-                profiles_dir=str(dbt.PROJECT_DIR),
-                dbt_executable=dbt.dbt_executable(),
-            ),
             # For reading: nothing but dbt writes the warehouse.
             "warehouse": DuckDBResource(
                 database=dg.EnvVar("DBT_WAREHOUSE_PATH"),

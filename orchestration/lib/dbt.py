@@ -1,10 +1,15 @@
-"""The dbt project as Dagster runs it: where it is, its manifest, and the variables and environment of a run."""
+"""The dbt project as Dagster runs it: where it is, its manifest, and building it in this process.
+
+In this process, because a dbt process costs 5 s of imports and, with the variables of every run different,
+5 s of parsing; here the parsed project is kept and only handed the new variables (docs/decisions/0004).
+"""
 
 import fcntl
 import hashlib
 import os
-import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +21,30 @@ MANIFEST = PROJECT_DIR / "target" / "manifest.json"
 _SOURCES = ("*.sql", "*.yml", "*.csv")
 
 
-def dbt_executable() -> str:
-    """dbt beside this Python: dagster-dbt looks on PATH only, where another environment's may stand."""
-    return str(Path(sys.executable).parent / "dbt")
+class DbtError(RuntimeError):
+    """dbt could not build a model, or a test found an invariant broken; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one model or test. `failures` counts a test's failing rows."""
+
+    resource_type: str
+    name: str
+    status: str
+    seconds: float
+    failures: int
+    message: str
+
+    @property
+    def success(self) -> bool:
+        return self.status in ("success", "pass", "warn")
 
 
 def set_environment(settings: Settings) -> None:
-    """What profiles.yml reads, for every dbt process started from this one."""
+    """What profiles.yml and the sources read, for dbt in this process."""
     os.environ["DBT_WAREHOUSE_PATH"] = str(settings.warehouse)
+    os.environ["DBT_LEDGER_URL"] = settings.ledger_url
     os.environ["DBT_MEMORY_LIMIT"] = settings.duckdb_memory_limit
     os.environ["DBT_SPILL_DIRECTORY"] = str(settings.data_dir / ".scratch" / "duckdb")
 
@@ -31,12 +52,60 @@ def set_environment(settings: Settings) -> None:
 def run_variables(settings: Settings, window: BuildWindow) -> dict[str, Any]:
     """dbt's `--vars` of one run."""
     return {
-        "ledger_url": settings.ledger_url,
         **window.dbt_vars(),
         "attribution_window_days": settings.attribution_window_days,
         "early_tolerance_minutes": settings.early_tolerance_minutes,
         "future_tolerance_days": settings.future_tolerance_days,
     }
+
+
+def invoke(arguments: list[str], *, manifest: Any = None, callbacks: list[Callable[[Any], None]] | None = None) -> Any:
+    """Runs one dbt command on the project in this process and lets go of the warehouse afterwards."""
+    from dbt.cli.main import dbtRunner  # 3 s, and only runs need it
+
+    place = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
+    quiet = ["--quiet", "--log-level-file", "none", "--no-print"]
+    try:
+        return dbtRunner(manifest=manifest, callbacks=callbacks).invoke([*quiet, *arguments, *place])
+    finally:
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+        DuckDBConnectionManager.close_all_connections()
+
+
+def build(settings: Settings, variables: str, *, tell: Callable[[str], None]) -> Iterator[NodeResult]:
+    """`dbt build` without unit tests; every node's result in the order in which dbt ran them."""
+    target = settings.data_dir / ".scratch" / "dbt"
+
+    def progress(event: Any) -> None:
+        if event.info.name == "LogModelResult":
+            tell(f"dbt: {event.data.description} in {event.data.execution_time:.1f} s ({event.data.status})")
+
+    result = invoke(
+        ["build", "--exclude-resource-type", "unit_test", "--vars", variables, "--target-path", str(target)],
+        manifest=_parsed(settings.ledger_url),
+        callbacks=[progress],
+    )
+    if result.result is None:
+        raise DbtError(f"dbt could not start: {result.exception}")
+    for node in result.result.results:
+        yield NodeResult(
+            resource_type=str(node.node.resource_type),
+            name=node.node.name,
+            status=str(node.status),
+            seconds=float(node.execution_time),
+            failures=node.failures or 0,
+            message=node.message or "",
+        )
+
+
+@cache
+def _parsed(ledger_url: str) -> Any:
+    """The parsed project. The sources' places are part of it, so there is one for each ledger."""
+    manifest = invoke(["parse"])
+    if not manifest.success:
+        raise DbtError(f"dbt can not parse {PROJECT_DIR.name}: {manifest.exception}")
+    return manifest.result
 
 
 def manifest_path() -> Path:
@@ -47,19 +116,9 @@ def manifest_path() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several code locations may start at once
         state = _state(PROJECT_DIR)
         if not MANIFEST.exists() or not stamp.exists() or stamp.read_text(encoding="utf-8") != state:
-            _parse()
+            _parsed(os.environ.get("DBT_LEDGER_URL", ""))
             stamp.write_text(state, encoding="utf-8")
     return MANIFEST
-
-
-def _parse() -> None:
-    from dbt.cli.main import dbtRunner  # 3 s, and seldom needed
-
-    result = dbtRunner().invoke(
-        ["--quiet", "parse", "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
-    )
-    if not result.success:
-        raise RuntimeError(f"dbt can not parse {PROJECT_DIR.name}: {result.exception}")
 
 
 def _state(project: Path) -> str:

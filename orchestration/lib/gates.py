@@ -20,7 +20,7 @@ from orchestration.lib.ledger_sql import ledger_columns
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
-from orchestration.lib.warehouse import ALIAS, read_warehouse, rows_per_day
+from orchestration.lib.warehouse import ALIAS, read_warehouse
 
 if TYPE_CHECKING:
     from expectations.session import GateSession
@@ -56,8 +56,8 @@ class Gates:
             ),
         )
 
-    def attribution(self, day: date) -> list[GateReport]:
-        """The partition's attributed rows, and its accounts as they stood at the end of the day."""
+    def attribution(self, day: date, *, matched: int) -> list[GateReport]:
+        """The partition's attributed rows, as many as matched, and its accounts as of the end of the day."""
         from expectations import attributed_feedback, partition_quality
 
         return [
@@ -66,7 +66,11 @@ class Gates:
                 asset_name="attributed_feedback",
                 partition=day.isoformat(),
                 query=f"select * from {ALIAS}.marts.attributed_feedback where attributed_date = date '{day}'",
-                suite=attributed_feedback.build_suite(window_days=self._settings.attribution_window_days),
+                suite=attributed_feedback.build_suite(
+                    window_days=self._settings.attribution_window_days,
+                    earliest_lag_seconds=-60 * self._settings.early_tolerance_minutes,
+                    expected_rows=matched,
+                ),
             ),
             self._session.validate(
                 gate=f"{ATTRIBUTION_GATE} on partition_quality",
@@ -104,9 +108,18 @@ class Gates:
         """The attribution gate of the days that have anything to be asked about."""
         lines = self._lines_received(days)
         with read_warehouse(self._settings) as connection:
-            rows = rows_per_day(connection, "marts.attributed_feedback", "attributed_date", days)
+            matched = dict(
+                connection.execute(
+                    "select attributed_date, count(*) from intermediate.int_feedback_matches "
+                    "where state = 'attributed' and attributed_date between ? and ? group by all",
+                    [min(days), max(days)],
+                ).fetchall()
+            )
         return {
-            day: self.attribution(day) if any(lines.get(day, {}).values()) or rows[day] else [] for day in days
+            day: self.attribution(day, matched=matched.get(day, 0))
+            if any(lines.get(day, {}).values()) or day in matched
+            else []
+            for day in days
         }
 
     def _lines_received(self, days: Sequence[date]) -> dict[date, dict[str, int]]:

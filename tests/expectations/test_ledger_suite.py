@@ -204,5 +204,5 @@ def test_a_day_of_dead_letters_only_fails_on_their_share_alone(gate: GateSession
 
 
 def test_an_unknown_stream_is_refused() -> None:
-    with pytest.raises(ValueError, match="'clicks'; say in expectations/ledger.py"):
+    with pytest.raises(ValueError, match=r"'clicks'; say in expectations/ledger\.py"):
         ledger.build_suite(stream="clicks", columns=[], lines_received=0, thresholds=Thresholds())

@@ -92,9 +92,7 @@ def test_more_bad_inferences_than_lines_fail(gate: GateSession) -> None:
         ("feedback_invalid", INVALID),
     ],
 )
-def test_a_share_above_its_threshold_fails_with_count_and_share(
-    gate: GateSession, part: str, expectation: str
-) -> None:
+def test_a_share_above_its_threshold_fails_with_count_and_share(gate: GateSession, part: str, expectation: str) -> None:
     report = judge(gate, partition_quality.build_suite(thresholds=Thresholds()), [day(**{part: 21})], TYPES)
     assert broken(report) == [expectation]
     assert report.failures[0].observed == "21 of 100 (21.00 %)"

@@ -6,7 +6,9 @@ import pytest
 
 from expectations.report import ExpectationOutcome, GateReport
 
-HOLDS = ExpectationOutcome(expectation="feedback_id is unique", success=True, observed="0 of 9 rows", unexpected_count=0)
+HOLDS = ExpectationOutcome(
+    expectation="feedback_id is unique", success=True, observed="0 of 9 rows", unexpected_count=0
+)
 DEAD = ExpectationOutcome(
     expectation="at most 20 % of the feedback lines are dead letters",
     success=False,

@@ -1,18 +1,17 @@
 """The dbt project as assets: every model one, every data test a check, one dbt run for a range of days."""
 
 import json
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 from dagster_duckdb import DuckDBResource
 
 from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
-from orchestration.lib import dbt as dbt_project
+from orchestration.lib import dbt
 from orchestration.lib.attribution_metadata import partition_metadata
 from orchestration.lib.build_window import BuildWindow, build_window
 from orchestration.lib.ledger import ledger_metadata
@@ -46,7 +45,7 @@ class Translator(DagsterDbtTranslator):
 
 
 @dbt_assets(
-    manifest=dbt_project.manifest_path(),
+    manifest=dbt.manifest_path(),
     dagster_dbt_translator=Translator(),
     partitions_def=daily_partitions,
     backfill_policy=one_run_a_range,
@@ -54,8 +53,8 @@ class Translator(DagsterDbtTranslator):
     name="attribution",
 )
 def attribution(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: DuckDBResource, platform: PlatformResource
-) -> Iterator[Any]:
+    context: dg.AssetExecutionContext, warehouse: DuckDBResource, platform: PlatformResource
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One `dbt build` for all days of the run, and for the days that changed before them."""
     settings = platform.settings
     days = from_keys(context.partition_keys)
@@ -66,22 +65,34 @@ def attribution(
                 f"building {window.window_from} to {window.window_to}: the ledger of a day in it has changed, "
                 "and later partitions rest on earlier days"
             )
-        variables = dbt_project.run_variables(settings, window)
-        target = settings.data_dir / ".scratch" / f"dbt-{context.run.run_id}"
-        invocation = dbt.cli(
-            ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(variables)],
-            context=context,
-            target_path=target,
-        )
-        # All events first: the counts below need the warehouse, which dbt holds until it ends.
-        events = list(invocation.stream())
-        shutil.rmtree(target, ignore_errors=True)
+        variables = json.dumps(dbt.run_variables(settings, window))
+        results = list(dbt.build(settings, variables, tell=context.log.info))
         with warehouse.get_connection() as connection:
-            by_asset = partition_metadata(connection, days)
+            by_asset = partition_metadata(connection, days) if all(r.success for r in results) else {}
     for asset, of_day in by_asset.items():
         for day, metadata in of_day.items():
             context.add_asset_metadata(metadata, asset_key=dg.AssetKey(asset), partition_key=day.isoformat())
-    yield from events
+    yield from _events(results)
+    broken = [f"{r.resource_type} {r.name}: {r.message.strip()}" for r in results if r.status in ("error", "fail")]
+    if broken:
+        raise dg.Failure(description="dbt: " + "; ".join(broken), allow_retries=False)
+
+
+def _events(results: Sequence[dbt.NodeResult]) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """What dbt did as Dagster's events: a built model is materialized, a test that ran is a check."""
+    checked = {spec.name: spec.asset_key for spec in attribution.check_specs}
+    for result in results:
+        seconds = dg.MetadataValue.float(result.seconds)
+        if result.resource_type == "model" and result.success:
+            yield dg.MaterializeResult(asset_key=dg.AssetKey(result.name), metadata={"dbt_seconds": seconds})
+        elif result.name in checked and result.status != "skipped":
+            yield dg.AssetCheckResult(
+                asset_key=checked[result.name],
+                check_name=result.name,
+                passed=result.status == "pass",
+                severity=dg.AssetCheckSeverity.WARN if result.status == "warn" else dg.AssetCheckSeverity.ERROR,
+                metadata={"failing_rows": result.failures, "message": result.message, "dbt_seconds": seconds},
+            )
 
 
 def window_of(settings: Settings, first: date, last: date) -> BuildWindow:
