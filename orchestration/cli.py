@@ -107,10 +107,10 @@ def _datasets(settings: Settings) -> int:
 def _ui(settings: Settings, given: argparse.Namespace) -> int:
     from orchestration.lib.instance import ensure_dagster_home
 
-    ensure_dagster_home(settings)
+    home = ensure_dagster_home(settings)
     dagster = str(Path(sys.executable).parent / "dagster")
     workspace = str(REPOSITORY / "workspace.yaml")
-    os.chdir(REPOSITORY)  # workspace.yaml names its module relative to the repository
+    os.chdir(home)  # from the repository, Dagster would warn of the dagster.yaml that is shipped there
     os.execv(dagster, [dagster, "dev", "--workspace", workspace, "--host", "127.0.0.1", "--port", given.port])
 
 
