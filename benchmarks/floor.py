@@ -61,9 +61,7 @@ def run_floor(data_dir: Path, day: date, out: Path) -> tuple[float, int]:
                 and f.timestamp <= timestamptz '{day}' + interval 2 days
             """
         )
-        connection.execute(
-            f"copy (from attributed order by feedback_id) to '{out}/dataset.parquet' {_PARQUET}"
-        )
+        connection.execute(f"copy (from attributed order by feedback_id) to '{out}/dataset.parquet' {_PARQUET}")
         row = connection.execute("select count(*) from attributed").fetchone()
     assert row is not None
     return time.monotonic() - started, int(row[0])

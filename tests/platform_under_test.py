@@ -58,7 +58,10 @@ class Platform:
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Every mart, whole and in a fixed order, for comparing two ways to the same state."""
-        names = [row["name"] for row in self.query(
-            "select table_name as name from information_schema.tables where table_schema = 'marts' order by 1"
-        )]
+        names = [
+            row["name"]
+            for row in self.query(
+                "select table_name as name from information_schema.tables where table_schema = 'marts' order by 1"
+            )
+        ]
         return {name: self.query(f"select * from marts.{name} order by all") for name in names}

@@ -28,9 +28,7 @@ def test_the_ledger_has_a_column_for_every_field_of_the_schema(stream: Stream) -
     published = json.loads(schema_path(stream).read_text(encoding="utf-8"))["properties"]
     aliases = {alias for f in stream.fields for alias in f.aliases} | {stream.envelope}
     columns = ledger_columns(stream)
-    assert {f.ledger_column for f in stream.fields if f.name in published} == {
-        f.ledger_column for f in stream.fields
-    }
+    assert {f.ledger_column for f in stream.fields if f.name in published} == {f.ledger_column for f in stream.fields}
     assert published.keys() - aliases == {f.name for f in stream.fields}
     types = {"number": "DOUBLE", "integer": "BIGINT", "boolean": "BOOLEAN"}
     for f in stream.fields:

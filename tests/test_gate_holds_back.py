@@ -30,9 +30,7 @@ def latest(platform: Platform) -> dict[str, str]:
     return content
 
 
-def test_a_bad_day_holds_back_itself_and_the_later_days(
-    platform: Platform, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bad_day_holds_back_itself_and_the_later_days(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
     assert platform.run(DAY_1, DAY_3) == 1
     assert versions(platform) == [str(DAY_1)]
     assert latest(platform)["as_of"] == str(DAY_1)

@@ -15,17 +15,28 @@ def land(data_dir: Path, stream: str, day: date, lines: list[str], *, name: str 
 
 
 def inference(day: date, n: int) -> str:
-    return json.dumps({
-        "request_id": f"req-{day}-{n}", "timestamp": f"{day}T10:00:{n % 60:02d}Z", "model_version": "v1",
-        "user_id": f"user-{n}", "input": {"prompt": f"question {n}"}, "output": {"text": f"answer {n}"},
-    })
+    return json.dumps(
+        {
+            "request_id": f"req-{day}-{n}",
+            "timestamp": f"{day}T10:00:{n % 60:02d}Z",
+            "model_version": "v1",
+            "user_id": f"user-{n}",
+            "input": {"prompt": f"question {n}"},
+            "output": {"text": f"answer {n}"},
+        }
+    )
 
 
 def thumbs(day: date, n: int, *, up: bool = True) -> str:
-    return json.dumps({
-        "feedback_id": f"fb-{day}-{n}", "request_id": f"req-{day}-{n}", "thumbs": "up" if up else "down",
-        "timestamp": f"{day}T10:05:00Z", "user_id": f"user-{n}",
-    })
+    return json.dumps(
+        {
+            "feedback_id": f"fb-{day}-{n}",
+            "request_id": f"req-{day}-{n}",
+            "thumbs": "up" if up else "down",
+            "timestamp": f"{day}T10:05:00Z",
+            "user_id": f"user-{n}",
+        }
+    )
 
 
 def land_honest_day(data_dir: Path, day: date, *, pairs: int = 20) -> None:

@@ -57,14 +57,20 @@ FEEDBACK = Stream(
         Field(
             name="feedback_type",
             kind=Kind.STRING,
-            enum=("rating", "thumbs", "explicit_correction", "preference", "label", "comment",
-                  "implicit_signal", "retraction"),
+            enum=(
+                "rating",
+                "thumbs",
+                "explicit_correction",
+                "preference",
+                "label",
+                "comment",
+                "implicit_signal",
+                "retraction",
+            ),
             description="Absent, it is inferred from the field that is there.",
         ),
         Field(name="rating", kind=Kind.NUMBER, description="From 0 to `rating_max`; 1 is the worst of stars."),
-        Field(
-            name="rating_max", kind=Kind.NUMBER, description=f"Best rating; default {DEFAULT_RATING_MAX}."
-        ),
+        Field(name="rating_max", kind=Kind.NUMBER, description=f"Best rating; default {DEFAULT_RATING_MAX}."),
         Field(name="thumbs", kind=Kind.STRING, enum=("up", "down"), description="Thumbs up or down."),
         Field(name="corrected_output", kind=Kind.STRING, description="What the output should have been."),
         Field(

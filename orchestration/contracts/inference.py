@@ -51,13 +51,9 @@ INFERENCES = Stream(
             column="inference_at",
             description="When the answer was given; UTC where no offset is given.",
         ),
-        Field(
-            name="model_version", kind=Kind.STRING, required=True, description="Exact version of the model."
-        ),
+        Field(name="model_version", kind=Kind.STRING, required=True, description="Exact version of the model."),
         Field(name="model_name", kind=Kind.STRING, description="Name of the model, without its version."),
-        Field(
-            name="variant", kind=Kind.STRING, description="Canary or A/B arm, e.g. `model-v2-canary-05`."
-        ),
+        Field(name="variant", kind=Kind.STRING, description="Canary or A/B arm, e.g. `model-v2-canary-05`."),
         Field(name="endpoint", kind=Kind.STRING, description="Serving endpoint that was called."),
         Field(name="session_id", kind=Kind.STRING, description="Conversation that the answer belongs to."),
         Field(name="turn", kind=Kind.INTEGER, description="Place in the conversation, from 0."),
@@ -80,9 +76,7 @@ INFERENCES = Stream(
             kind=Kind.ARRAY,
             description="Routing path: `{name, kind, model_version, weight, output}`, in order.",
         ),
-        Field(
-            name="system", kind=Kind.OBJECT, properties=_SYSTEM, description="Latency, hardware and token counts."
-        ),
+        Field(name="system", kind=Kind.OBJECT, properties=_SYSTEM, description="Latency, hardware and token counts."),
     ),
     examples=(
         '{"request_id": "req_abc123", "timestamp": "2024-01-15T10:29:41Z", "model_name": "assistant", '

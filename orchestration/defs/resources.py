@@ -1,5 +1,7 @@
 """Resources: the platform's settings and the warehouse, configured in one place (lib/settings.py)."""
 
+from typing import Any
+
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
@@ -7,7 +9,7 @@ from orchestration.lib import dbt
 from orchestration.lib.settings import Settings
 
 
-class PlatformResource(dg.ConfigurableResource):
+class PlatformResource(dg.ConfigurableResource[Any]):
     """The platform's settings, read from the environment when a step asks for them."""
 
     @property

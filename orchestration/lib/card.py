@@ -17,7 +17,9 @@ _HF_TYPES = {
 }
 
 
-def dataset_card(recipe: Recipe, manifest: Mapping[str, Any], types: Mapping[str, str], by_type: Mapping[str, int]) -> str:
+def dataset_card(
+    recipe: Recipe, manifest: Mapping[str, Any], types: Mapping[str, str], by_type: Mapping[str, int]
+) -> str:
     """README.md of a version: YAML that finds the splits and their features, then what the rows are."""
     header = {
         "license": recipe.license,

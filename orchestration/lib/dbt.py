@@ -70,7 +70,7 @@ def invoke(arguments: list[str], *, manifest: Any = None, callbacks: list[Callab
     finally:
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
-        DuckDBConnectionManager.close_all_connections()
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
 
 def build(settings: Settings, variables: str, *, tell: Callable[[str], None]) -> Iterator[NodeResult]:

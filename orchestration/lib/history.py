@@ -29,9 +29,7 @@ def feedback_history(settings: Settings, feedback_id: str) -> History | None:
             "from marts.feedback_status where feedback_id = ? order by received_date, source_file, source_line",
             feedback_id,
         )
-        attribution = _rows(
-            connection, "select * from marts.attributed_feedback where feedback_id = ?", feedback_id
-        )
+        attribution = _rows(connection, "select * from marts.attributed_feedback where feedback_id = ?", feedback_id)
         ended = _rows(
             connection,
             "select cause, by_feedback_id, effective_date from intermediate.int_feedback_supersessions "

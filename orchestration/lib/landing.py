@@ -173,7 +173,8 @@ class _LinesOfFile:
         keep = lengths > 0
         for i in np.flatnonzero(keep & (data[starts] <= 32)):  # starts with white space: is that all?
             keep[i] = bool(lines[int(i)].as_py().strip())
-        problems = np.where(lengths > self._max_line_bytes, "line_too_long", None)
+        problems = np.full(len(lengths), None, dtype=object)
+        problems[lengths > self._max_line_bytes] = "line_too_long"
         if keep.all():
             yield self._batch(numbers, problems, lines)
         elif keep.any():

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from orchestration.contracts.fields import Stream
 from orchestration.lib.duck import connect
-from orchestration.lib.landing import CHUNK_LINES, LINES, LandingFile, LineReader, landing_files
+from orchestration.lib.landing import CHUNK_LINES, LandingFile, LineReader, landing_files
 from orchestration.lib.ledger_sql import ledger_columns, ledger_query
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
@@ -115,9 +115,7 @@ def _write(
         pool = stack.enter_context(ThreadPoolExecutor(max(1, len(workers))))
         for table in _in_order(pool, workers, query, reader.chunks()):
             writer.write_table(table, row_group_size=CHUNK_LINES)
-            reasons.update(
-                {r["values"]: r["counts"] for r in pc.value_counts(table["dead_letter_reason"]).to_pylist()}
-            )
+            reasons.update({r["values"]: r["counts"] for r in pc.value_counts(table["dead_letter_reason"]).to_pylist()})
     return dict(reasons)
 
 

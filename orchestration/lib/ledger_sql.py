@@ -148,8 +148,12 @@ class _StreamSql:
         for p in f.properties:
             if p.kind is not Kind.ANY:
                 self._path((*prefix, name, p.name), p)
-        structure[name] = "JSON" if f.kind.is_json else "DOUBLE" if f.kind is Kind.INTEGER else (
-            "VARCHAR" if f.kind is Kind.TIMESTAMP else f.kind.ledger_type
+        structure[name] = (
+            "JSON"
+            if f.kind.is_json
+            else "DOUBLE"
+            if f.kind is Kind.INTEGER
+            else ("VARCHAR" if f.kind is Kind.TIMESTAMP else f.kind.ledger_type)
         )
 
     # -- unknown fields ---------------------------------------------------------------------------------
@@ -202,8 +206,8 @@ class _StreamSql:
         """Every field as `c_<column>`, and for times also the text that was given."""
         columns = []
         for f in self.stream.fields:
-            value = f"coalesce({', '.join(self._spellings(f))})" if len(self._spellings(f)) > 1 else (
-                self._spellings(f)[0]
+            value = (
+                f"coalesce({', '.join(self._spellings(f))})" if len(self._spellings(f)) > 1 else (self._spellings(f)[0])
             )
             if f.kind is Kind.TIMESTAMP:
                 columns.append(f"{value} as g_{f.ledger_column}")
@@ -223,17 +227,22 @@ class _StreamSql:
         for f in self.stream.fields:
             name, value = f.ledger_column, f"c_{f.ledger_column}"
             if name == "feedback_id":
-                columns.append(f"case when verdict.reason is null then coalesce({value}, {self._derived_id()}) "
-                               f"else {value} end as feedback_id")
+                columns.append(
+                    f"case when verdict.reason is null then coalesce({value}, {self._derived_id()}) "
+                    f"else {value} end as feedback_id"
+                )
                 columns.append(f"verdict.reason is null and {value} is null as feedback_id_is_derived")
                 continue
             if self.stream.name == "feedback":
-                value = {"request_id": "coalesce(c_request_id, c_chosen_request_id)",
-                         "feedback_type": "feedback_type_or_inferred"}.get(name, value)
+                value = {
+                    "request_id": "coalesce(c_request_id, c_chosen_request_id)",
+                    "feedback_type": "feedback_type_or_inferred",
+                }.get(name, value)
             # A dead letter keeps its keys, so that it can be found; its other fields are in `raw`.
             keep = name.endswith("_id") or name == "schema_version"
-            columns.append(f"{value} as {name}" if keep
-                           else f"case when verdict.reason is null then {value} end as {name}")
+            columns.append(
+                f"{value} as {name}" if keep else f"case when verdict.reason is null then {value} end as {name}"
+            )
         columns.append("case when verdict.reason is null then c_extras end as extras")
         return columns
 
@@ -258,21 +267,32 @@ class _StreamSql:
         """STRUCT(reason, detail), both null for a sound line. The first that applies counts."""
         s = self.stream
         cases = [
-            ("problem is not null", "problem", "case problem when 'line_too_long' then "
-             "'the line has ' || octet_length(bytes) || ' bytes' end"),
+            (
+                "problem is not null",
+                "problem",
+                "case problem when 'line_too_long' then 'the line has ' || octet_length(bytes) || ' bytes' end",
+            ),
             ("text is null", "'not_utf8'", "null"),
             ("doc is null", "'not_json'", "null"),
             ("doc_type <> 'OBJECT'", "'not_an_object'", f"'found ' || {_spoken('doc_type')}"),
             (f"{self._wrong_type()} is not null", "'wrong_type'", self._wrong_type()),
-            (f"c_schema_version not between 1 and {s.version}", "'unknown_schema_version'",
-             "'schema_version ' || c_schema_version"),
+            (
+                f"c_schema_version not between 1 and {s.version}",
+                "'unknown_schema_version'",
+                "'schema_version ' || c_schema_version",
+            ),
         ]
         conflict = self._conflict()
         if conflict:
             cases.append((f"{conflict} is not null", "'conflicting_field'", conflict))
         if s.name == "feedback":
-            cases.append(("coalesce(c_request_id, c_session_id, c_chosen_request_id) is null",
-                          "'no_reference'", "'send request_id or session_id'"))
+            cases.append(
+                (
+                    "coalesce(c_request_id, c_session_id, c_chosen_request_id) is null",
+                    "'no_reference'",
+                    "'send request_id or session_id'",
+                )
+            )
         missing = self._missing()
         cases.append((f"{missing} is not null", "'missing_required_field'", missing))
         enum = self._not_in_enumeration()
@@ -280,8 +300,13 @@ class _StreamSql:
             cases.append((f"{enum} is not null", "'not_in_enumeration'", enum))
         for f in s.fields:
             if f.kind is Kind.TIMESTAMP:
-                cases.append((f"g_{f.ledger_column} is not null and c_{f.ledger_column} is null",
-                              "'unparsable_timestamp'", quote(f"field {f.name} is not RFC 3339")))
+                cases.append(
+                    (
+                        f"g_{f.ledger_column} is not null and c_{f.ledger_column} is null",
+                        "'unparsable_timestamp'",
+                        quote(f"field {f.name} is not RFC 3339"),
+                    )
+                )
         branches = "\n            ".join(
             f"when {condition} then {{'reason': {reason}, 'detail': {detail}}}" for condition, reason, detail in cases
         )
@@ -299,7 +324,8 @@ class _StreamSql:
             f"case when g_{f.ledger_column} <> floor(g_{f.ledger_column}) or "
             f"(g_{f.ledger_column} is not null and c_{f.ledger_column} is null) "
             f"then 'field {f.name} must be a whole number' end"
-            for f in self.stream.fields if f.kind is Kind.INTEGER
+            for f in self.stream.fields
+            if f.kind is Kind.INTEGER
         ]
         return f"coalesce({', '.join(parts)})"
 
@@ -307,7 +333,8 @@ class _StreamSql:
         parts = [
             f"case when len(list_distinct([{', '.join(self._spellings(f))}])) > 1 "
             f"then 'field {f.name} is given twice with different values' end"
-            for f in self.stream.fields if len(self._spellings(f)) > 1
+            for f in self.stream.fields
+            if len(self._spellings(f)) > 1
         ]
         return f"coalesce({', '.join(parts)})" if parts else None
 
@@ -315,14 +342,16 @@ class _StreamSql:
         parts = [
             f"case when coalesce({'g_' if f.kind is Kind.TIMESTAMP else 'c_'}{f.ledger_column}, '') = '' "
             f"then 'field {f.name} is missing' end"
-            for f in self.stream.fields if f.required
+            for f in self.stream.fields
+            if f.required
         ]
         if self.stream.name == "feedback":
             carried = " ".join(f"when {quote(t)} then not {_carries(t)}" for t in TYPE_FIELDS)
-            parts.append("case when feedback_type_or_inferred is null then "
-                         "'no field tells what the feedback is' end")
-            parts.append(f"case when case c_feedback_type {carried} end then "
-                         "'the field of feedback_type ' || c_feedback_type || ' is missing' end")
+            parts.append("case when feedback_type_or_inferred is null then 'no field tells what the feedback is' end")
+            parts.append(
+                f"case when case c_feedback_type {carried} end then "
+                "'the field of feedback_type ' || c_feedback_type || ' is missing' end"
+            )
         return f"coalesce({', '.join(parts)})"
 
     def _not_in_enumeration(self) -> str | None:
@@ -330,13 +359,17 @@ class _StreamSql:
         for f in self.stream.fields:
             if f.enum:
                 words = ", ".join(quote(w) for w in f.enum)
-                parts.append(f"case when c_{f.ledger_column} not in ({words}) "
-                             f"then 'field {f.name} must be one of: {', '.join(f.enum)}' end")
+                parts.append(
+                    f"case when c_{f.ledger_column} not in ({words}) "
+                    f"then 'field {f.name} must be one of: {', '.join(f.enum)}' end"
+                )
             for p in f.properties:
                 if p.enum:
                     words = ", ".join(quote(w) for w in p.enum)
-                    parts.append(f"case when (c_{f.ledger_column}->>'$.{p.name}') not in ({words}) "
-                                 f"then 'field {f.name}.{p.name} must be one of: {', '.join(p.enum)}' end")
+                    parts.append(
+                        f"case when (c_{f.ledger_column}->>'$.{p.name}') not in ({words}) "
+                        f"then 'field {f.name}.{p.name} must be one of: {', '.join(p.enum)}' end"
+                    )
         return f"coalesce({', '.join(parts)})" if parts else None
 
 

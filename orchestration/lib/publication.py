@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from expectations.report import GateReport
+from orchestration.contracts.feedback import FEEDBACK
 from orchestration.lib.catalog import FAILED, PASSED, Catalog, PartitionRecord
 from orchestration.lib.gates import Gates, first_failure
 from orchestration.lib.ledger import ledger_metadata
-from orchestration.contracts.feedback import FEEDBACK
 from orchestration.lib.publish import Candidate, Staging, candidate
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.settings import Settings
@@ -51,13 +51,11 @@ class Publication:
         )
 
 
-def partitions_to_gate(*, asked: Sequence[date], recorded: dict[date, PartitionRecord], loaded: Sequence[date]) -> list[date]:
+def partitions_to_gate(
+    *, asked: Sequence[date], recorded: dict[date, PartitionRecord], loaded: Sequence[date]
+) -> list[date]:
     """The asked partitions, and all before them that did not pass yet, in order."""
-    unpassed = {
-        day
-        for day in loaded
-        if day <= max(asked) and (day not in recorded or recorded[day].gate != PASSED)
-    }
+    unpassed = {day for day in loaded if day <= max(asked) and (day not in recorded or recorded[day].gate != PASSED)}
     return sorted(unpassed | set(asked))
 
 

@@ -86,9 +86,7 @@ class Staging:
         for n in range(files):
             target = self.folder / "data" / f"{SPLIT}-{n:05d}-of-{files:05d}.parquet"
             part = f"limit {ROWS_PER_FILE} offset {n * ROWS_PER_FILE}" if files > 1 else ""
-            connection.execute(
-                f"copy (select * from ({query}) order by feedback_id {part}) to '{target}' ({_PARQUET})"
-            )
+            connection.execute(f"copy (select * from ({query}) order by feedback_id {part}) to '{target}' ({_PARQUET})")
 
     @property
     def rows_query(self) -> str:

@@ -75,7 +75,7 @@ class Store:
         beside = Path(f"{target}.{uuid.uuid4().hex}.tmp")
         shutil.move(local, beside)
         fsync(beside)
-        os.replace(beside, target)
+        beside.replace(target)
         fsync(Path(target).parent)
 
     def put_folder(self, local: Path, folder: str) -> None:
@@ -91,7 +91,7 @@ class Store:
         for file in local.rglob("*"):
             fsync(file)
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(local, target)
+        local.rename(target)
         fsync(target.parent)
 
     def read_json(self, path: str) -> Any:

@@ -45,8 +45,15 @@ def datasets_table(settings: Settings) -> str:
             changes = manifest["changes"]
             is_latest = f"latest, as of {latest['as_of']}" if latest.get("version") == version else ""
             rows.append(
-                [name, version, sum(manifest["rows"].values()), f"+{changes['added']:,}", changes["changed"],
-                 changes["removed"], is_latest]
+                [
+                    name,
+                    version,
+                    sum(manifest["rows"].values()),
+                    f"+{changes['added']:,}",
+                    changes["changed"],
+                    changes["removed"],
+                    is_latest,
+                ]
             )
     if not rows:
         return "no dataset has a version yet"

@@ -38,9 +38,7 @@ def read_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
                 break
             except duckdb.IOException as error:
                 if "lock" not in str(error) or time.monotonic() > deadline:
-                    raise WarehouseUnreadable(
-                        f"the warehouse {settings.warehouse} can not be read: {error}"
-                    ) from error
+                    raise WarehouseUnreadable(f"the warehouse {settings.warehouse} can not be read: {error}") from error
                 time.sleep(0.5)
         connection.execute(f"use {ALIAS}")
         yield connection

@@ -28,9 +28,7 @@ WORDS = (
 )
 
 
-def honest_filler(
-    received_date: date, *, pairs: int, suffix: str, seed: int = SEED
-) -> tuple[LandingFile, LandingFile]:
+def honest_filler(received_date: date, *, pairs: int, suffix: str, seed: int = SEED) -> tuple[LandingFile, LandingFile]:
     """The day's filler inferences and filler feedback, the same for the same seed anywhere."""
     random = Random(f"{seed} {received_date.isoformat()}")
     inferences, feedback = [], []
@@ -82,6 +80,4 @@ def _feedback(random: Random, request_id: str, at: datetime, received_date: date
     feedback_id = f"fb-{request_id}" if random.random() < 0.8 else None
     if feedback_id:
         event |= {"feedback_id": feedback_id}
-    return attributed(
-        json.dumps(event), of=request_id, on=received_date, id=feedback_id, why="filler"
-    )
+    return attributed(json.dumps(event), of=request_id, on=received_date, id=feedback_id, why="filler")

@@ -128,9 +128,7 @@ def attributed(
     )  # fmt: skip
 
 
-def pending(
-    raw: str | bytes, *, of: str, why: str, id: str | None = None, after_late: Answer | None = None
-) -> Planted:
+def pending(raw: str | bytes, *, of: str, why: str, id: str | None = None, after_late: Answer | None = None) -> Planted:
     """A feedback line whose inference `of` has not arrived by the end of 2024-03-05."""
     return Planted(
         state="pending", reason="awaiting_inference", why=why, raw=_bytes(raw), feedback_id=id,
@@ -149,9 +147,7 @@ def invalid(
     )  # fmt: skip
 
 
-def duplicate(
-    raw: str | bytes, *, of: str, why: str, id: str | None = None, same: str | None = None
-) -> Planted:
+def duplicate(raw: str | bytes, *, of: str, why: str, id: str | None = None, same: str | None = None) -> Planted:
     """A feedback line whose feedback_id was received before."""
     return Planted(
         state="duplicate", reason="duplicate_feedback_id", why=why, raw=_bytes(raw),
@@ -161,9 +157,7 @@ def duplicate(
 
 def dead(raw: str | bytes, reason: str, why: str, *, padded_to: int = 0) -> Planted:
     """A line of either stream that is kept in dead letter."""
-    return Planted(
-        state="dead_letter", reason=reason, why=why, raw=_bytes(raw), padded_to=padded_to
-    )
+    return Planted(state="dead_letter", reason=reason, why=why, raw=_bytes(raw), padded_to=padded_to)
 
 
 def counts(raw: str | bytes, *, of: str, why: str) -> Planted:
@@ -178,9 +172,7 @@ def ignored(raw: str | bytes, *, of: str, why: str) -> Planted:
 
 def late_attributed(on: date) -> Answer:
     """Attributed in partition `on`, once the late inference is there."""
-    return Answer(
-        state="attributed", reason="matched_request_id", attributed_date=on, settled_on=on
-    )
+    return Answer(state="attributed", reason="matched_request_id", attributed_date=on, settled_on=on)
 
 
 def late_invalid(reason: str, *, settled: date) -> Answer:

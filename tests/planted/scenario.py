@@ -58,9 +58,7 @@ FILES: tuple[LandingFile, ...] = PLANTED_FILES + FILLER_FILES
 
 PLANTED: tuple[Planted, ...] = tuple(chain.from_iterable(file.lines for file in PLANTED_FILES))
 FILLER: tuple[Planted, ...] = tuple(chain.from_iterable(file.lines for file in FILLER_FILES))
-_LATE_PATHS = frozenset(
-    (file.stream, file.received_date, file.name) for file in PLANTED_FILES if file.late
-)
+_LATE_PATHS = frozenset((file.stream, file.received_date, file.name) for file in PLANTED_FILES if file.late)
 
 # Orphans of 03-01 that no file here ever resolves: (source_file, source_line, request_id).
 # As of 2024-03-05 each is `pending` / `awaiting_inference`. As of ORPHANS_GIVEN_UP_BY, the first
@@ -119,9 +117,7 @@ def expected_accounts(*, as_of: date = LAST_DAY, late: bool = False) -> list[dic
     return list(accounts.values())
 
 
-def expected_dead_inference_lines(
-    *, as_of: date = LAST_DAY, late: bool = False
-) -> list[dict[str, Any]]:
+def expected_dead_inference_lines(*, as_of: date = LAST_DAY, late: bool = False) -> list[dict[str, Any]]:
     """The rows of stream `inferences` that `dead_letter` must have, in order of line."""
     rows = [
         {
@@ -139,9 +135,7 @@ def expected_dead_inference_lines(
 def expected_inference_lines(*, as_of: date = LAST_DAY, late: bool = False) -> dict[date, int]:
     """How many inference lines were received on each day, the dead letters included."""
     received = _received("inferences", as_of=as_of, late=late)
-    return {
-        day: sum(line.received_date == day for line in received) for day in DAYS if day <= as_of
-    }
+    return {day: sum(line.received_date == day for line in received) for day in DAYS if day <= as_of}
 
 
 def same_content_groups() -> dict[str, list[tuple[date, str, int]]]:
@@ -208,8 +202,6 @@ def _write(
 
 def _chosen(file: LandingFile, selectors: Collection[date | str]) -> bool:
     return any(
-        file.received_date == selector
-        if isinstance(selector, date)
-        else fnmatchcase(file.path, selector)
+        file.received_date == selector if isinstance(selector, date) else fnmatchcase(file.path, selector)
         for selector in selectors
     )

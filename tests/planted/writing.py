@@ -80,8 +80,7 @@ def _cut(file: LandingFile) -> bytes:
     last = file.body[-1]
     assert isinstance(last, Planted)
     complete = b"".join(
-        (line.landed() if isinstance(line, Planted) else line) + file.line_end
-        for line in file.body[:-1]
+        (line.landed() if isinstance(line, Planted) else line) + file.line_end for line in file.body[:-1]
     )
     if file.name.endswith(".gz"):
         gz = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)

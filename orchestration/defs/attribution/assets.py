@@ -9,6 +9,8 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 from dagster_duckdb import DuckDBResource
 
+from orchestration.contracts.feedback import FEEDBACK
+from orchestration.contracts.inference import INFERENCES
 from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
 from orchestration.lib import dbt
@@ -19,8 +21,6 @@ from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.partitions import from_keys
 from orchestration.lib.settings import Settings
 from orchestration.lib.warehouse import built_versions
-from orchestration.contracts.feedback import FEEDBACK
-from orchestration.contracts.inference import INFERENCES
 
 
 class Translator(DagsterDbtTranslator):
@@ -54,7 +54,7 @@ class Translator(DagsterDbtTranslator):
 )
 def attribution(
     context: dg.AssetExecutionContext, warehouse: DuckDBResource, platform: PlatformResource
-) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """One `dbt build` for all days of the run, and for the days that changed before them."""
     settings = platform.settings
     days = from_keys(context.partition_keys)
@@ -78,7 +78,7 @@ def attribution(
         raise dg.Failure(description="dbt: " + "; ".join(broken), allow_retries=False)
 
 
-def _events(results: Sequence[dbt.NodeResult]) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+def _events(results: Sequence[dbt.NodeResult]) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """What dbt did as Dagster's events: a built model is materialized, a test that ran is a check."""
     checked = {spec.name: spec.asset_key for spec in attribution.check_specs}
     for result in results:

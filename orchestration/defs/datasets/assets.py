@@ -48,7 +48,7 @@ def dataset_asset(recipe: Recipe) -> dg.AssetsDefinition:
     )
     def publish(
         context: dg.AssetExecutionContext, platform: PlatformResource
-    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         settings = platform.settings
         asked = from_keys(context.partition_keys)
         with (
@@ -81,7 +81,7 @@ def dataset_asset(recipe: Recipe) -> dg.AssetsDefinition:
 
 def _metadata(published: Published) -> dict[str, dg.MetadataValue]:
     made = published.candidate
-    metadata = {
+    metadata: dict[str, dg.MetadataValue] = {
         "dagster/partition_row_count": dg.MetadataValue.int(made.rows),
         "version": dg.MetadataValue.text(made.version or "none: no rows yet"),
         "is_new_version": dg.MetadataValue.bool(made.is_new),

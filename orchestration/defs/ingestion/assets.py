@@ -1,9 +1,11 @@
 """Landing files to ledger: one asset a stream, and the landing folders themselves as external assets."""
 
 from collections.abc import Iterator
+from datetime import date
 
 import dagster as dg
 
+from expectations.report import GateReport
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
@@ -50,13 +52,13 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(
                 LEDGER_GATE,
                 asset=stream.asset_name,
-                description="Schema, keys and share of dead letters, asked of each received date by Great Expectations.",
+                description="Schema, keys and share of dead letters of each received date.",
             )
         ],
     )
     def load(
         context: dg.AssetExecutionContext, platform: PlatformResource
-    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         settings = platform.settings
         days = from_keys(context.partition_keys)
         loaded: dict[str, LedgerPartition] = {}
@@ -71,7 +73,7 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
                 )
         yield dg.MaterializeResult()
         with_lines = [day for day in days if loaded[day.isoformat()].lines]
-        reports = {day: [] for day in days}
+        reports: dict[date, list[GateReport]] = {day: [] for day in days}
         if with_lines:
             with open_gates(settings, with_warehouse=False) as (gates, _):
                 for day in with_lines:
@@ -108,9 +110,7 @@ def _column_schema(stream: Stream) -> dg.TableSchema:
         "received_date": "Partition: the UTC day on which the platform received the file.",
     }
     columns = {**ledger_columns(stream), "received_date": "DATE"}
-    return dg.TableSchema(
-        columns=[dg.TableColumn(name, kind, described[name]) for name, kind in columns.items()]
-    )
+    return dg.TableSchema(columns=[dg.TableColumn(name, kind, described[name]) for name, kind in columns.items()])
 
 
 @dg.definitions
