@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -48,29 +49,28 @@ def test_the_examples_are_valid(stream: Stream) -> None:
 def test_the_models_know_the_same_states_and_reasons() -> None:
     macro = (PROJECT_DIR / "macros" / "states.sql").read_text(encoding="utf-8")
     assert tuple(re.findall(r"'(\w+)'", macro)) == STATES
-    listed = {tuple(sorted(v)) for v in _accepted_values(PROJECT_DIR / "models")}
-    assert tuple(sorted(STATES)) in listed
-    reasons = {reason for of_state in STATE_REASONS.values() for reason in of_state}
-    assert tuple(sorted(reasons)) in listed
-    assert tuple(sorted(DEAD_LETTER_REASONS)) in listed
+    tests = _data_tests(PROJECT_DIR / "models" / "marts" / "_marts.yml")
+    reasons = tests["status_reason_belongs_to_state"]["arguments"]["reasons"]
+    wanted = {state: set(codes) for state, codes in STATE_REASONS.items() if codes}
+    assert {state: set(codes) for state, codes in reasons.items()} == wanted
+    assert set(tests["dead_letter_reason_is_known"]["arguments"]["values"]) == set(DEAD_LETTER_REASONS)
 
 
-def _accepted_values(folder: Path) -> list[list[str]]:
-    found = []
+def _data_tests(path: Path) -> dict[str, Any]:
+    """The data tests of a properties file, by their name."""
+    found: dict[str, Any] = {}
 
     def walk(node: object) -> None:
         if isinstance(node, dict):
-            if isinstance(node.get("accepted_values"), dict):
-                content = node["accepted_values"]
-                found.append(content.get("arguments", content)["values"])
+            if isinstance(node.get("name"), str) and "arguments" in node:
+                found[node["name"]] = node
             for value in node.values():
                 walk(value)
         elif isinstance(node, list):
             for value in node:
                 walk(value)
 
-    for path in folder.rglob("*.yml"):
-        walk(yaml.safe_load(path.read_text(encoding="utf-8")))
+    walk(yaml.safe_load(path.read_text(encoding="utf-8")))
     return found
 
 

@@ -1,9 +1,11 @@
 """The Dagster instance: where it lives, its shipped configuration, and runs whose process has died."""
 
+import fcntl
 import os
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -24,6 +26,18 @@ def ensure_dagster_home(settings: Settings) -> Path:
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     return home
+
+
+@contextmanager
+def open_instance() -> Iterator[dg.DagsterInstance]:
+    """The instance of DAGSTER_HOME, its storages made: two processes that make them at once break each other."""
+    with ExitStack() as stack:
+        with open(Path(os.environ["DAGSTER_HOME"]) / ".opening", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            instance = stack.enter_context(dg.DagsterInstance.get())
+            for storage in (instance.run_storage, instance.event_log_storage, instance.schedule_storage):
+                assert storage is not None  # made when first asked for
+        yield instance
 
 
 def this_process() -> str:

@@ -8,7 +8,7 @@ import dagster as dg
 
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib import dbt
-from orchestration.lib.instance import PROCESS_TAG, ensure_dagster_home, fail_dead_runs, this_process
+from orchestration.lib.instance import PROCESS_TAG, ensure_dagster_home, fail_dead_runs, open_instance, this_process
 from orchestration.lib.late_landings import late_landings
 from orchestration.lib.ledger import ledger_metadata
 from orchestration.lib.names import ATTRIBUTION_JOB
@@ -36,7 +36,7 @@ def run_range(settings: Settings, first: date, last: date, *, tell: Callable[[st
     from orchestration.definitions import defs
 
     job = defs().resolve_job_def(ATTRIBUTION_JOB)
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         fail_dead_runs(instance, tell=tell)
         result = job.execute_in_process(
             instance=instance,
