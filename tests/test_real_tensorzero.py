@@ -47,7 +47,12 @@ def as_inference(row: dict[str, Any]) -> dict[str, Any]:
 def as_feedback(row: dict[str, Any], carrier: dict[str, Any], episodes: set[str]) -> dict[str, Any]:
     target = row.get("target_id") or row["inference_id"]
     reference = {"session_id": target} if target in episodes else {"request_id": target}
-    return {"feedback_id": row["id"], "timestamp": at(row["id"]).isoformat(), **reference, **carrier}
+    return {
+        "feedback_id": f"{row['id']}/{row.get('metric_name', '')}",
+        "timestamp": at(row["id"]).isoformat(),
+        **reference,
+        **carrier,
+    }
 
 
 def test_nothing_is_lost_and_each_odd_thing_has_its_reason(tmp_path: Path) -> None:

@@ -127,7 +127,9 @@ def test_the_sensor_asks_for_a_day_with_a_late_file_and_the_days_after(platform:
 def test_the_schedule_asks_for_the_day_that_has_closed() -> None:
     schedule = defs().resolve_schedule_def("daily_attribution_schedule")
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_schedule_context(instance, datetime(2024, 6, 3, 0, 15, tzinfo=UTC))
+        context = dg.build_schedule_context(
+            instance, datetime(2024, 6, 3, 0, 15, tzinfo=UTC), repository_def=defs().get_repository_def()
+        )
         requests = schedule.evaluate_tick(context).run_requests or []
     assert [request.partition_key for request in requests] == ["2024-06-02"]
 
