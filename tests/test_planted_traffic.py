@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 from tests.planted import scenario
+from tests.planted.undecided import UNDECIDED, write_undecided
 from tests.platform_under_test import Platform
 
 LAST = scenario.DAYS[-1]
@@ -142,6 +143,19 @@ def test_days_in_any_order_come_to_the_same_state(one_range: Platform, tmp_path:
         assert platform.run(day, day) == 0
     assert platform.run(*RANGES[1]) == 0
     assert platform.tables() == one_range.tables()
+
+
+def test_lines_without_an_answer_are_accounted_for_all_the_same(day_by_day: Platform, tmp_path: Path) -> None:
+    """Nesting 5,000 deep, NUL in an id, numbers beyond a double: the contract decides none, nothing may break."""
+    platform = Platform(tmp_path / "undecided")
+    shutil.copytree(day_by_day.data_dir, platform.data_dir, ignore=shutil.ignore_patterns(".dagster"))
+    before = platform.query("select * from marts.daily_accounts where received_date = ?", LAST)[0]
+    write_undecided(platform.data_dir)
+    assert platform.run(LAST, LAST) == 0
+    after = platform.query("select * from marts.daily_accounts where received_date = ?", LAST)[0]
+    assert after["lines_received"] == before["lines_received"] + len(UNDECIDED)
+    assert sum(v for k, v in after.items() if k not in ("received_date", "lines_received")) == after["lines_received"]
+    assert len(status(platform)) == len(status(day_by_day)) + len(UNDECIDED)
 
 
 def test_an_orphan_is_given_up_after_the_window(one_range: Platform, tmp_path: Path) -> None:

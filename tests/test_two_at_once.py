@@ -1,5 +1,7 @@
 """Two runs started together: one waits for the other, both land, and the result is right."""
 
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -26,3 +28,21 @@ def test_two_runs_at_once_both_land(tmp_path: Path) -> None:
     assert together.run(DAYS[0], DAYS[2]) == 0
     assert together.tables() == alone.tables()
     assert set(alone.dataset_files()) <= set(together.dataset_files())
+
+
+def test_a_run_waits_for_an_open_reader(tmp_path: Path) -> None:
+    platform = Platform(tmp_path)
+    land_honest_day(platform.data_dir, DAYS[0])
+    assert platform.run(DAYS[0], DAYS[0]) == 0
+    code = (
+        "import duckdb, sys, time; c = duckdb.connect(sys.argv[1], read_only=True); "
+        "print('open', flush=True); time.sleep(30)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(platform.data_dir / "warehouse.duckdb")], stdout=subprocess.PIPE, text=True
+    ) as reader:
+        assert reader.stdout is not None and reader.stdout.readline() == "open\n"
+        land_honest_day(platform.data_dir, DAYS[1])
+        assert platform.run(DAYS[1], DAYS[1]) == 0
+        assert reader.wait() == 0  # it read on to its end, undisturbed
+    assert len(platform.query("from marts.attributed_feedback")) == 40

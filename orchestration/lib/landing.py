@@ -7,6 +7,7 @@ only what can be known from bytes: where a line starts, that it is too long, tha
 
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import IO, Any
@@ -58,6 +59,15 @@ def landing_files(store: Store, stream: str, day: date) -> list[LandingFile]:
     return [LandingFile(i, f, f"landing/{f.path}") for i, f in enumerate(files)]
 
 
+def landed_days(store: Store, stream: str) -> list[date]:
+    """The received dates that a stream has a folder for; folders of other names are not ours."""
+    days = []
+    for folder in store.folders(stream):
+        with suppress(ValueError):
+            days.append(date.fromisoformat(folder.removeprefix("dt=")))
+    return days
+
+
 class LineReader:
     """Reads landing files into chunks of `LINES` and counts the lines (blank ones are none).
 
@@ -77,6 +87,8 @@ class LineReader:
         for batch in self._batches():
             while batch.num_rows:
                 fits = _rows_that_fit(batch, rows=CHUNK_LINES - rows, size=CHUNK_BYTES - size)
+                if fits == 0 and not waiting:
+                    fits = 1  # a line that is larger than a chunk is a chunk
                 head, batch = batch.slice(0, fits), batch.slice(fits)
                 waiting.append(head)
                 rows, size = rows + fits, size + _text_bytes(head)
@@ -103,9 +115,9 @@ def _text_bytes(batch: pa.RecordBatch) -> int:
 
 
 def _rows_that_fit(batch: pa.RecordBatch, *, rows: int, size: int) -> int:
-    """How many of the batch's first rows fit into a chunk with so much room; at least one."""
+    """How many of the batch's first rows fit into a chunk with so much room."""
     ends = np.cumsum(pc.binary_length(batch.column("bytes")).to_numpy(zero_copy_only=False))
-    return max(1, min(rows, int(np.searchsorted(ends, size, side="right"))))
+    return min(rows, int(np.searchsorted(ends, size, side="right")))
 
 
 class _LinesOfFile:

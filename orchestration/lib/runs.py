@@ -9,12 +9,14 @@ import dagster as dg
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib import dbt
 from orchestration.lib.instance import PROCESS_TAG, ensure_dagster_home, fail_dead_runs, open_instance, this_process
+from orchestration.lib.landing import landed_days
 from orchestration.lib.late_landings import late_landings
 from orchestration.lib.ledger import ledger_metadata
 from orchestration.lib.names import ATTRIBUTION_JOB
 from orchestration.lib.partitions import days
 from orchestration.lib.range_tags import range_tags
 from orchestration.lib.settings import Settings
+from orchestration.lib.store import Store
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ def run_range(settings: Settings, first: date, last: date, *, tell: Callable[[st
     ensure_dagster_home(settings)
     dbt.set_environment(settings)
     last = _with_later_days(settings, first, last, tell)
+    _tell_of_days_never_loaded(settings, first, tell)
     # Loaded here and not above: it reads the settings and parses dbt where something has changed.
     from orchestration.definitions import defs
 
@@ -60,6 +63,19 @@ def _with_later_days(settings: Settings, first: date, last: date, tell: Callable
         return last
     tell(f"{min(changed)} has changed and the days up to {newest} rest on it: they are run again, too")
     return newest
+
+
+def _tell_of_days_never_loaded(settings: Settings, first: date, tell: Callable[[str], None]) -> None:
+    """Earlier days are not run unasked (there may be years of them), but who waits for them should know."""
+    landing = Store(settings.landing_url)
+    loaded = ledger_metadata(settings, STREAMS[0], "landing_files")
+    landed = {day for stream in STREAMS for day in landed_days(landing, stream.name)}
+    missing = sorted(day for day in landed if settings.first_day <= day < first and day not in loaded)
+    if missing:
+        tell(
+            f"{len(missing)} earlier days have landed files that no run has loaded: feedback on their inferences "
+            f"stays pending until `attribution run --from {missing[0]} --to {missing[-1]}`"
+        )
 
 
 def _why(result: dg.ExecuteInProcessResult) -> str:

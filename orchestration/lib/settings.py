@@ -17,8 +17,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_DATA_DIR", "data", "Folder of landing, ledger, warehouse and datasets; relative to the README."),
     ("FEEDBACK_LANDING_URL", "<data dir>/landing", "Where events land: a folder or an fsspec URL."),
-    ("FEEDBACK_LEDGER_URL", "<data dir>/ledger", "Where the ledger is kept: a folder or an fsspec URL."),
-    ("FEEDBACK_DATASETS_URL", "<data dir>/datasets", "Where versions are published: a folder or an fsspec URL."),
+    ("FEEDBACK_LEDGER_URL", "<data dir>/ledger", "Where the ledger is kept: a folder."),
+    ("FEEDBACK_DATASETS_URL", "<data dir>/datasets", "Where versions are published: a folder."),
     ("FEEDBACK_WAREHOUSE", "<data dir>/warehouse.duckdb", "The DuckDB file that dbt builds."),
     ("FEEDBACK_FIRST_DAY", "2019-01-01", "First received date that has a partition."),
     ("FEEDBACK_ATTRIBUTION_WINDOW_DAYS", "30", "How long after its inference feedback may come, in days."),
@@ -74,8 +74,8 @@ class Settings:
         return cls(
             data_dir=data_dir,
             landing_url=place("FEEDBACK_LANDING_URL", "landing"),
-            ledger_url=place("FEEDBACK_LEDGER_URL", "ledger"),
-            datasets_url=place("FEEDBACK_DATASETS_URL", "datasets"),
+            ledger_url=_folder("FEEDBACK_LEDGER_URL", place("FEEDBACK_LEDGER_URL", "ledger")),
+            datasets_url=_folder("FEEDBACK_DATASETS_URL", place("FEEDBACK_DATASETS_URL", "datasets")),
             warehouse=_path(env.get("FEEDBACK_WAREHOUSE") or str(data_dir / "warehouse.duckdb")),
             first_day=_day("FEEDBACK_FIRST_DAY", text("FEEDBACK_FIRST_DAY")),
             attribution_window_days=_number("FEEDBACK_ATTRIBUTION_WINDOW_DAYS", text, at_least=0),
@@ -100,6 +100,14 @@ def _refuse_unknown(env: Mapping[str, str]) -> None:
 def _path(text: str) -> Path:
     path = Path(text).expanduser()
     return path if path.is_absolute() else REPOSITORY / path
+
+
+def _folder(name: str, url: str) -> str:
+    # Landing is read through fsspec. dbt reads the ledger by itself, and a version becomes visible by a rename:
+    # neither has been shown to work on an object store yet, so neither is promised.
+    if "://" in url:
+        raise SettingsError(f"{name}={url!r} must be a folder; only FEEDBACK_LANDING_URL may be an fsspec URL")
+    return url
 
 
 def _day(name: str, text: str) -> date:

@@ -4,7 +4,7 @@ Nothing here writes: dbt does (DESIGN section 1).
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -42,6 +42,26 @@ def read_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
                 time.sleep(0.5)
         connection.execute(f"use {ALIAS}")
         yield connection
+
+
+def wait_until_writable(settings: Settings, *, tell: Callable[[str], None]) -> None:
+    """Waits for whoever has the warehouse open for reading; raises WarehouseUnreadable when they stay.
+
+    dbt would fail at once, with DuckDB's message in a stack trace.
+    """
+    deadline = time.monotonic() + settings.lock_timeout_seconds
+    told = False
+    while settings.warehouse.exists():
+        try:
+            duckdb.connect(str(settings.warehouse)).close()
+            return
+        except duckdb.IOException as error:
+            if "lock" not in str(error) or time.monotonic() > deadline:
+                raise WarehouseUnreadable(f"the warehouse can not be written: {error}") from error
+            if not told:
+                tell(f"waiting for a reader of the warehouse: {str(error).splitlines()[0]}")
+                told = True
+            time.sleep(0.5)
 
 
 def has_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:

@@ -20,7 +20,7 @@ from orchestration.lib.ledger import ledger_metadata
 from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.partitions import from_keys
 from orchestration.lib.settings import Settings
-from orchestration.lib.warehouse import built_versions
+from orchestration.lib.warehouse import built_versions, wait_until_writable
 
 
 class Translator(DagsterDbtTranslator):
@@ -59,6 +59,7 @@ def attribution(
     settings = platform.settings
     days = from_keys(context.partition_keys)
     with warehouse_lock(settings, holder=context.run.run_id, tell=context.log.info):
+        wait_until_writable(settings, tell=context.log.info)
         window = window_of(settings, days[0], days[-1])
         if (window.window_from, window.window_to) != (days[0], days[-1]):
             context.log.info(
