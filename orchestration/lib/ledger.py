@@ -11,7 +11,7 @@ import json
 import os
 import uuid
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from orchestration.contracts.fields import Stream
 from orchestration.lib.duck import connect
 from orchestration.lib.landing import CHUNK_LINES, LandingFile, LineReader, landing_files
 from orchestration.lib.ledger_sql import ledger_columns, ledger_query
+from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
@@ -64,9 +65,13 @@ def fingerprint(files: list[LandingFile]) -> str:
     return json.dumps([[f.stored.name, f.stored.bytes] for f in files], ensure_ascii=False)
 
 
-def load_partition(settings: Settings, stream: Stream, day: date) -> LedgerPartition:
+def load_partition(
+    settings: Settings, stream: Stream, day: date, *, holder: str = "a load", tell: Callable[[str], None] = print
+) -> LedgerPartition:
     """Loads one received date of a stream from landing and replaces its ledger file in one step.
 
+    The step waits for a run that builds from the ledger, which must not change under it; `holder` names this
+    one to who waits for it, `tell` says for whom it waits. A file that would be the same is left as it is.
     Raises LedgerError when the rows written are not the lines read.
     """
     landing, ledger = Store(settings.landing_url), Store(settings.ledger_url)
@@ -81,7 +86,10 @@ def load_partition(settings: Settings, stream: Stream, day: date) -> LedgerParti
         if rows != reader.lines:
             raise LedgerError(f"{stream.name} {day}: {reader.lines} lines were read but {rows} rows written")
         size = beside.stat().st_size
-        ledger.put(beside, ledger_path(stream.name, day))
+        target = ledger_path(stream.name, day)
+        if not ledger.has_same(beside, target):
+            with warehouse_lock(settings, holder=holder, tell=tell):
+                ledger.put(beside, target)
     finally:
         beside.unlink(missing_ok=True)
     dead_letters = {reason: n for reason, n in sorted(rows_by_reason.items(), key=str) if reason is not None}

@@ -1,5 +1,6 @@
 """Where files are kept: a folder or any fsspec URL, with writes that appear whole or not at all."""
 
+import filecmp
 import json
 import os
 import shutil
@@ -63,6 +64,11 @@ class Store:
 
     def exists(self, path: str) -> bool:
         return bool(self.fs.exists(self.full(path)))
+
+    def has_same(self, local: Path, path: str) -> bool:
+        """Whether the stored file has the bytes of a local one; False where that can not be told cheaply."""
+        target = Path(self.full(path))
+        return self.is_local and target.exists() and filecmp.cmp(local, target, shallow=False)
 
     def put(self, local: Path, path: str) -> None:
         """Moves a local file in, in one step: readers see the old file or the new one, never a part."""

@@ -103,7 +103,8 @@ def window_of(settings: Settings, first: date, last: date) -> BuildWindow:
     return build_window(
         first=first,
         last=last,
-        ledger={day: (inferences[day], feedback[day]) for day in inferences.keys() & feedback.keys()},
+        # A day of which one stream is loaded yet counts: its lines are in the ledger and need their accounts.
+        ledger={day: (inferences.get(day, ""), feedback.get(day, "")) for day in inferences.keys() | feedback.keys()},
         built=built_versions(settings),
         attribution_window_days=settings.attribution_window_days,
     )

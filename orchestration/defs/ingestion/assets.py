@@ -63,7 +63,7 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
         days = from_keys(context.partition_keys)
         loaded: dict[str, LedgerPartition] = {}
         for day in days:
-            partition = load_partition(settings, stream, day)
+            partition = load_partition(settings, stream, day, holder=context.run.run_id, tell=context.log.info)
             loaded[day.isoformat()] = partition
             context.add_asset_metadata(_metadata(partition), partition_key=day.isoformat())
             if partition.lines:
