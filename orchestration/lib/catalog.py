@@ -46,8 +46,9 @@ class Catalog:
 
     def record(self, day: date, record: PartitionRecord) -> None:
         """Notes a partition's version and moves `latest.json` where this is the newest that passed."""
-        partitions = self.partitions() | {day: record}
-        if self.partitions().get(day) != record:
+        before = self.partitions()
+        partitions = before | {day: record}
+        if before.get(day) != record:
             content = {d.isoformat(): {"version": r.version, "gate": r.gate} for d, r in sorted(partitions.items())}
             self.store.write_json(f"{self.dataset}/partitions.json", content, scratch=self._scratch)
         passed = [d for d, r in partitions.items() if r.gate == PASSED and r.version]
@@ -64,8 +65,8 @@ class Catalog:
 
     def version_before(self, day: date) -> str | None:
         """The version as of the newest earlier partition that has one."""
-        earlier = [d for d, r in self.partitions().items() if d < day and r.gate == PASSED and r.version]
-        return self.partitions()[max(earlier)].version if earlier else None
+        earlier = {d: r for d, r in self.partitions().items() if d < day and r.gate == PASSED and r.version}
+        return earlier[max(earlier)].version if earlier else None
 
     def versions(self) -> list[str]:
         names = [n for n in self.store.folders(self.dataset) if _VERSION.fullmatch(n)]

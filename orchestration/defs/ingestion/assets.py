@@ -6,9 +6,8 @@ from datetime import date
 import dagster as dg
 
 from expectations.report import GateReport
-from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
-from orchestration.contracts.inference import INFERENCES
+from orchestration.contracts.json_schema import STREAMS
 from orchestration.defs.partitions import OWNERS, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
 from orchestration.lib.check_results import check_result
@@ -16,8 +15,6 @@ from orchestration.lib.gates import LEDGER_GATE, open_gates
 from orchestration.lib.ledger import LedgerPartition, load_partition
 from orchestration.lib.ledger_sql import ledger_columns
 from orchestration.lib.partitions import from_keys
-
-STREAMS = (INFERENCES, FEEDBACK)
 
 
 def landing_asset(stream: Stream) -> dg.AssetSpec:
