@@ -33,6 +33,10 @@ _SOUND_LINES: Mapping[str, tuple[str, str]] = {
         "sound lines have feedback_id, feedback_type and one of request_id and session_id",
         "feedback_id is null or feedback_type is null or coalesce(request_id, session_id) is null",
     ),
+    "reviews": (
+        "sound lines have feedback_id, decision and reviewer",
+        "feedback_id is null or decision is null or reviewer is null",
+    ),
 }
 
 _LINE = RowRules(ids=("source_file", "source_line"))

@@ -11,8 +11,9 @@ from typing import Any
 from orchestration.contracts.feedback import FEEDBACK, TYPE_FIELDS
 from orchestration.contracts.fields import Field, Kind, Stream
 from orchestration.contracts.inference import INFERENCES
+from orchestration.contracts.review import REVIEWS
 
-STREAMS: tuple[Stream, ...] = (INFERENCES, FEEDBACK)
+STREAMS: tuple[Stream, ...] = (INFERENCES, FEEDBACK, REVIEWS)
 SCHEMA_DIR = Path(__file__).parent / "schemas"
 
 _JSON_TYPES: dict[Kind, list[str]] = {

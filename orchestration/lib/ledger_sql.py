@@ -46,10 +46,15 @@ def ledger_columns(stream: Stream) -> dict[str, str]:
     columns = dict(LINE_COLUMNS)
     for f in stream.fields:
         columns[f.ledger_column] = f.kind.ledger_type
-        if f.name == "feedback_id":
+        if _is_derivable(stream, f):
             columns["feedback_id_is_derived"] = "BOOLEAN"
     columns["extras"] = "VARCHAR"
     return columns
+
+
+def _is_derivable(stream: Stream, f: Field) -> bool:
+    """Whether the field is the event's own id, which is made from its content where it is absent."""
+    return f.name == f"{stream.event}_id"
 
 
 def quote(text: str) -> str:
@@ -226,7 +231,7 @@ class _StreamSql:
         columns = []
         for f in self.stream.fields:
             name, value = f.ledger_column, f"c_{f.ledger_column}"
-            if name == "feedback_id":
+            if _is_derivable(self.stream, f):
                 columns.append(
                     f"case when verdict.reason is null then coalesce({value}, {self._derived_id()}) "
                     f"else {value} end as feedback_id"
