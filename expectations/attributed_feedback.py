@@ -43,11 +43,11 @@ def build_suite(
                 f"lag_seconds is between {earliest_lag_seconds} and {latest}",
                 where=f"lag_seconds is null or lag_seconds not between {earliest_lag_seconds} and {latest}",
             ),
-            # DuckDB's greatest() ignores a null, so the two days are asked for by name.
+            # DuckDB's greatest() ignores a null, so the two days are asked for by name; a review is not always there.
             _ROW.no_row(
-                "attributed_date is the later of the two received dates",
-                where="feedback_received_date is null or inference_received_date is null or "
-                "attributed_date is distinct from greatest(feedback_received_date, inference_received_date)",
+                "attributed_date is the latest of the received dates of feedback, inference and review",
+                where="feedback_received_date is null or inference_received_date is null or attributed_date is "
+                "distinct from greatest(feedback_received_date, inference_received_date, review_received_date)",
             ),
         ],
     )

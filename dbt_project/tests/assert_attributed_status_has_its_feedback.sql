@@ -13,8 +13,5 @@ left join {{ ref('attributed_feedback') }} as attributed
 where {{ in_window('status.received_date', 'status_from') }}
     and (
         (status.state = 'attributed' and status.attributed_date is null)
-        or (
-            {{ in_window('status.attributed_date') }}
-            and (status.state <> 'attributed' or attributed.feedback_id is null)
-        )
+        or ({{ in_window('status.attributed_date') }} and attributed.feedback_id is null)
     )

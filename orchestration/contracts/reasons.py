@@ -30,6 +30,7 @@ DEAD_LETTER_REASONS: dict[str, str] = {
     "conflicting_request_id": "Another inference came first under this request_id. Make ids unique.",
 }
 
+# Those of `requires_human_review` are the rules' (dbt_project/models/rules): each declares its own.
 STATE_REASONS: dict[str, tuple[str, ...]] = {
     "dead_letter": tuple(reason for reason in DEAD_LETTER_REASONS if reason != "conflicting_request_id"),
     "duplicate": ("duplicate_feedback_id",),
@@ -40,8 +41,8 @@ STATE_REASONS: dict[str, tuple[str, ...]] = {
         "outside_window",
         "unknown_target",
         "unknown_request",
+        "rejected_in_review",
     ),
-    "requires_human_review": (),
     "pending": ("awaiting_inference",),
     "attributed": ("matched_request_id", "matched_session_id"),
 }

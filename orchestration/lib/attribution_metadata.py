@@ -13,12 +13,19 @@ PARTITION_COLUMNS: dict[str, tuple[str, str]] = {
     "int_inference_receipts": ("intermediate", "received_date"),
     "int_inference_conflicts": ("intermediate", "received_date"),
     "int_feedback_receipts": ("intermediate", "received_date"),
-    "int_feedback_candidates": ("intermediate", "attributed_date"),
-    "int_feedback_matches": ("intermediate", "attributed_date"),
+    "int_feedback_candidates": ("intermediate", "paired_date"),
+    "int_feedback_matches": ("intermediate", "paired_date"),
+    "int_correction_measures": ("intermediate", "paired_date"),
+    "int_feedback_flags": ("intermediate", "flagged_date"),
+    "int_review_decisions": ("intermediate", "received_date"),
+    "int_feedback_attributions": ("intermediate", "attributed_date"),
+    "int_feedback_standings": ("intermediate", "effective_date"),
     "int_feedback_supersessions": ("intermediate", "effective_date"),
     "int_built_partitions": ("intermediate", "partition_date"),
     "attributed_feedback": ("marts", "attributed_date"),
+    "feedback_under_review": ("marts", "paired_date"),
     "feedback_status": ("marts", "received_date"),
+    "rule_rates": ("marts", "received_date"),
     "dead_letter": ("marts", "received_date"),
     "daily_accounts": ("marts", "received_date"),
     "partition_quality": ("marts", "partition_date"),
@@ -47,4 +54,43 @@ def partition_metadata(
             if day in metadata[table]:
                 numbers = {name: dg.MetadataValue.int(v) for name, v in values.items() if isinstance(v, int)}
                 metadata[table][day] |= numbers
+    for asset, of_day in _rule_metadata(connection, days).items():
+        for day, values in of_day.items():
+            metadata.setdefault(asset, {}).setdefault(day, {}).update(values)
     return metadata
+
+
+def _rule_metadata(
+    connection: duckdb.DuckDBPyConnection, days: Sequence[date]
+) -> dict[str, dict[date, dict[str, dg.MetadataValue]]]:
+    """Each rule's rate as a plot of its own asset, and all of them by variant and source on `rule_rates`."""
+    rows = connection.execute(
+        """
+        select received_date, rule, coalesce(variant, ''), coalesce(source, ''), feedback::bigint, flagged::bigint
+        from marts.rule_rates where received_date between ? and ? order by all
+        """,
+        [days[0], days[-1]],
+    ).fetchall()
+    metadata: dict[str, dict[date, dict[str, dg.MetadataValue]]] = {}
+    for day in days:
+        of_day = [row[1:] for row in rows if row[0] == day]
+        for rule in sorted({row[0] for row in of_day}):
+            feedback = sum(row[3] for row in of_day if row[0] == rule)
+            flagged = sum(row[4] for row in of_day if row[0] == rule)
+            rate = dg.MetadataValue.float(flagged / feedback)
+            metadata.setdefault(f"rule_{rule}", {})[day] = {"flagged": dg.MetadataValue.int(flagged), "rate": rate}
+            metadata.setdefault("rule_rates", {}).setdefault(day, {})[f"rate_{rule}"] = rate
+        if of_day:
+            metadata["rule_rates"][day]["rates"] = dg.MetadataValue.md(_rates_table(of_day))
+    return metadata
+
+
+def _rates_table(rates: Sequence[tuple[str, str, str, int, int]]) -> str:
+    """The kinds that a rule has flagged anything of; the others would hide them."""
+    lines = ["| rule | variant | source | feedback | flagged | rate |", "|---|---|---|---:|---:|---:|"]
+    for rule, variant, source, feedback, flagged in rates:
+        if flagged:
+            lines.append(
+                f"| {rule} | {variant or '–'} | {source or '–'} | {feedback:,} | {flagged:,} | {flagged / feedback:.2%} |"
+            )
+    return "\n".join(lines) if len(lines) > 2 else "No rule has flagged anything."

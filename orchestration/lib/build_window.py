@@ -4,11 +4,11 @@ A partition depends on its own day and on all days before. So a day whose ledger
 built takes every later built day with it, and a day that an earlier run left unbuilt is caught up.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-Versions = Mapping[date, tuple[str, str]]  # received date to (inferences', feedback's) ledger version
+Versions = Mapping[date, tuple[str, ...]]  # received date to the ledger version of each stream, in STREAMS' order
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,19 @@ def stale_days(*, ledger: Versions, built: Versions) -> list[date]:
 
 
 def build_window(
-    *, first: date, last: date, ledger: Versions, built: Versions, attribution_window_days: int
+    *,
+    first: date,
+    last: date,
+    ledger: Versions,
+    built: Versions,
+    waiting_days: int,
+    reviewed: Callable[[date, date], date | None] = lambda first, last: None,
 ) -> BuildWindow:
-    """The window for a run that was asked for `first` to `last`."""
+    """The window for a run that was asked for `first` to `last`.
+
+    `waiting_days` is how long after it was received a line's state may change by itself; `reviewed` tells the
+    oldest received date of the feedback that was reviewed in a range of days, whose state changes too.
+    """
     newest_built = max(built, default=last)
     reach = max(last, newest_built)
     stale = [day for day in stale_days(ledger=ledger, built=built) if day <= reach]
@@ -40,5 +50,6 @@ def build_window(
     changed_below = [day for day in stale if day < newest_built]
     window_to = reach if changed_below else last
     # Lines that were pending when the newest partition was built may expire now; none older can.
-    status_from = min(window_from, newest_built) - timedelta(days=attribution_window_days + 1)
-    return BuildWindow(window_from, window_to, status_from, reach)
+    status_from = min(window_from, newest_built) - timedelta(days=waiting_days + 1)
+    oldest_reviewed = reviewed(window_from, window_to)
+    return BuildWindow(window_from, window_to, min(status_from, oldest_reviewed or status_from), reach)

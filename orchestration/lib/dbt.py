@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.lib.build_window import BuildWindow
+from orchestration.lib.feedback_rules import RULES_WINDOW_DAYS, declared_rules, load_rule_settings
 from orchestration.lib.settings import REPOSITORY, Settings
 
 PROJECT_DIR = REPOSITORY / "dbt_project"
+RULES_DIR = PROJECT_DIR / "models" / "rules"
 MANIFEST = PROJECT_DIR / "target" / "manifest.json"
 _SOURCES = ("*.sql", "*.yml", "*.csv")
 
@@ -45,6 +47,8 @@ def set_environment(settings: Settings) -> None:
     """What profiles.yml and the sources read, for dbt in this process."""
     os.environ["DBT_WAREHOUSE_PATH"] = str(settings.warehouse)
     os.environ["DBT_LEDGER_URL"] = settings.ledger_url
+    # dbt knows at parsing which models feed another: the rules are those whose files are there.
+    os.environ["DBT_RULE_MODELS"] = " ".join(sorted(path.stem for path in RULES_DIR.glob("*.sql")))
     os.environ["DBT_MEMORY_LIMIT"] = settings.duckdb_memory_limit
     os.environ["DBT_SPILL_DIRECTORY"] = str(settings.data_dir / ".scratch" / "duckdb")
 
@@ -56,6 +60,8 @@ def run_variables(settings: Settings, window: BuildWindow) -> dict[str, Any]:
         "attribution_window_days": settings.attribution_window_days,
         "early_tolerance_minutes": settings.early_tolerance_minutes,
         "future_tolerance_days": settings.future_tolerance_days,
+        "rules_window_days": RULES_WINDOW_DAYS,
+        "rules": load_rule_settings(settings.rules, declared_rules(manifest_path())),
     }
 
 

@@ -110,8 +110,8 @@ class Gates:
         with read_warehouse(self._settings) as connection:
             matched = dict(
                 connection.execute(
-                    "select attributed_date, count(*) from intermediate.int_feedback_matches "
-                    "where state = 'attributed' and attributed_date between ? and ? group by all",
+                    "select attributed_date, count(*) from intermediate.int_feedback_attributions "
+                    "where attributed_date between ? and ? group by all",
                     [min(days), max(days)],
                 ).fetchall()
             )

@@ -7,6 +7,7 @@ import duckdb
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
+from orchestration.contracts.review import REVIEWS
 from orchestration.lib.catalog import Catalog, datasets
 from orchestration.lib.duck import connect
 from orchestration.lib.ledger import LEDGER_FILE
@@ -30,6 +31,18 @@ def feedback_history(settings: Settings, feedback_id: str) -> History | None:
             feedback_id,
         )
         attribution = _rows(connection, "select * from marts.attributed_feedback where feedback_id = ?", feedback_id)
+        flags = _rows(
+            connection,
+            "select feedback_received_date, feedback_source_file, feedback_source_line, rule, state, flagged_date "
+            "from intermediate.int_feedback_flags where feedback_id = ? order by flagged_date, priority, rule",
+            feedback_id,
+        )
+        standings = _rows(
+            connection,
+            "select standing, reason, effective_date from intermediate.int_feedback_standings "
+            "where feedback_id = ? order by effective_date",
+            feedback_id,
+        )
         ended = _rows(
             connection,
             "select cause, by_feedback_id, effective_date from intermediate.int_feedback_supersessions "
@@ -40,7 +53,10 @@ def feedback_history(settings: Settings, feedback_id: str) -> History | None:
         "feedback_id": feedback_id,
         "received": received,
         "states": states,
+        "flags": flags,
+        "reviews": _received(settings, REVIEWS, "feedback_id", feedback_id),
         "attribution": attribution[0] if attribution else None,
+        "standings": standings,
         "ended": ended[0] if ended else None,
         "datasets": _versions(settings, "feedback_id", feedback_id),
     }

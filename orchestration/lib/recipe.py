@@ -10,7 +10,7 @@ from orchestration.lib.settings import REPOSITORY
 
 RECIPE_DIR = REPOSITORY / "recipes"
 _REQUIRED = {"name": str, "description": str, "license": str, "source": str, "columns": dict}
-_OPTIONAL = {"where": str}
+_OPTIONAL = {"where": str, "include_unreviewed": bool}
 
 
 class RecipeError(ValueError):
@@ -19,7 +19,10 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a dataset holds: rows of a mart as of a partition, some columns of it, perhaps a filter."""
+    """What a dataset holds: rows of a mart as of a partition, some columns of it, perhaps a filter.
+
+    `include_unreviewed` takes in what waits for a reviewer, too; what one rejected is never in.
+    """
 
     name: str
     description: str
@@ -27,6 +30,7 @@ class Recipe:
     source: str
     columns: dict[str, str]
     where: str = "true"
+    include_unreviewed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -35,6 +39,7 @@ class Recipe:
             "license": self.license,
             "source": self.source,
             "where": self.where,
+            "include_unreviewed": self.include_unreviewed,
             "columns": list(self.columns),
         }
 

@@ -26,6 +26,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_FUTURE_TOLERANCE_DAYS", "1", "How far past the end of its received date feedback may be dated."),
     ("FEEDBACK_MAX_LINE_BYTES", "8388608", "A longer line goes to dead letter as line_too_long."),
     ("FEEDBACK_THRESHOLDS", "expectations/thresholds.yml", "The gates' thresholds; relative to the README."),
+    ("FEEDBACK_RULES", "dbt_project/rules.yml", "Which rules count and their thresholds; relative to the README."),
     ("FEEDBACK_DATA_DOCS", "true", "Whether a run leaves Great Expectations Data Docs beside the datasets."),
     ("FEEDBACK_DUCKDB_MEMORY_LIMIT", "4GiB", "Memory that DuckDB may use before it spills to disk."),
     ("FEEDBACK_LOCK_TIMEOUT_SECONDS", "3600", "How long a run waits for another that writes the warehouse."),
@@ -51,6 +52,7 @@ class Settings:
     future_tolerance_days: int
     max_line_bytes: int
     thresholds: Path
+    rules: Path
     data_docs: bool
     duckdb_memory_limit: str
     lock_timeout_seconds: int
@@ -83,6 +85,7 @@ class Settings:
             future_tolerance_days=_number("FEEDBACK_FUTURE_TOLERANCE_DAYS", text, at_least=0),
             max_line_bytes=_number("FEEDBACK_MAX_LINE_BYTES", text, at_least=1024),
             thresholds=_path(text("FEEDBACK_THRESHOLDS")),
+            rules=_path(text("FEEDBACK_RULES")),
             data_docs=_boolean("FEEDBACK_DATA_DOCS", text("FEEDBACK_DATA_DOCS")),
             duckdb_memory_limit=_memory("FEEDBACK_DUCKDB_MEMORY_LIMIT", text("FEEDBACK_DUCKDB_MEMORY_LIMIT")),
             lock_timeout_seconds=_number("FEEDBACK_LOCK_TIMEOUT_SECONDS", text, at_least=0),

@@ -28,15 +28,43 @@ class Changes:
 def snapshot_query(recipe: Recipe, partition: date) -> str:
     """The recipe's rows as of the end of a partition, on the warehouse."""
     columns = ", ".join(f"source.{c}" for c in recipe.columns)
+    left_out = "'rejected'" if recipe.include_unreviewed else "'rejected', 'contested'"
+    rows = f"select * from marts.{recipe.source} where attributed_date <= date '{partition}'"
+    if recipe.include_unreviewed:
+        rows += f" union all by name {_unreviewed(partition)}"
     return f"""
     select {columns}
-    from marts.{recipe.source} as source
-    where source.attributed_date <= date '{partition}'
-        and not exists (
-            select 1 from intermediate.int_feedback_supersessions as ended
-            where ended.feedback_id = source.feedback_id and ended.effective_date <= date '{partition}'
-        )
-        and ({recipe.where})
+    from ({rows}) as source
+    anti join (
+        select feedback_id from intermediate.int_feedback_supersessions where effective_date <= date '{partition}'
+    ) as ended on source.feedback_id = ended.feedback_id
+    anti join (
+        select feedback_id
+        from intermediate.int_feedback_standings
+        where effective_date <= date '{partition}'
+        group by feedback_id
+        having max_by(standing, effective_date) in ({left_out})
+    ) as doubted on source.feedback_id = doubted.feedback_id
+    where ({recipe.where})
+    """
+
+
+def _unreviewed(partition: date) -> str:
+    """The pairs that no reviewer had decided on by the end of a partition, with the day that they waited from."""
+    return f"""
+    select waiting.* exclude (paired_date), waiting.paired_date as attributed_date
+    from marts.feedback_under_review as waiting
+    anti join (
+        select feedback_id from intermediate.int_feedback_attributions where attributed_date <= date '{partition}'
+    ) as attributed on waiting.feedback_id = attributed.feedback_id
+    anti join (
+        select feedback_id
+        from intermediate.int_review_decisions
+        where received_date <= date '{partition}'
+        group by feedback_id
+        having max_by(decision, received_date) = 'reject'
+    ) as rejected on waiting.feedback_id = rejected.feedback_id
+    where waiting.paired_date <= date '{partition}'
     """
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib.build_window import Versions
 from orchestration.lib.duck import connect
 from orchestration.lib.settings import Settings
@@ -80,10 +81,17 @@ def built_versions(settings: Settings) -> Versions:
     with read_warehouse(settings) as connection:
         if not has_table(connection, "intermediate", "int_built_partitions"):
             return {}
+        versions = [f"{stream.name}_version" for stream in STREAMS]
+        columns = {row[0] for row in connection.execute("describe intermediate.int_built_partitions").fetchall()}
+        if not columns.issuperset(versions):
+            raise WarehouseUnreadable(
+                f"{settings.warehouse} was built by an older version of the models. It holds nothing that the "
+                "ledger does not: remove it, and run the range again"
+            )
         rows = connection.execute(
-            "select partition_date, inferences_version, feedback_version from intermediate.int_built_partitions"
+            f"select partition_date, {', '.join(versions)} from intermediate.int_built_partitions"
         ).fetchall()
-    return {day: (inferences, feedback) for day, inferences, feedback in rows}
+    return {day: tuple(versions) for day, *versions in rows}
 
 
 def rows_per_day(

@@ -7,6 +7,9 @@
 -- depends_on: {{ ref('dead_letter') }}
 -- depends_on: {{ ref('daily_accounts') }}
 -- depends_on: {{ ref('partition_quality') }}
+-- depends_on: {{ ref('rule_rates') }}
+-- depends_on: {{ ref('feedback_under_review') }}
+-- depends_on: {{ ref('int_feedback_standings') }}
 -- depends_on: {{ ref('int_feedback_supersessions') }}
 
 with feedback as (
@@ -15,11 +18,18 @@ with feedback as (
 
 inferences as (
     select * from {{ ledger_versions('inferences') }} where {{ in_window('received_date') }}
+),
+
+-- A ledger from before there were reviews has days without them.
+reviews as (
+    select * from {{ ledger_versions('reviews') }} where {{ in_window('received_date') }}
 )
 
 select
     received_date as partition_date,
     inferences.ledger_version as inferences_version,
-    feedback.ledger_version as feedback_version
+    feedback.ledger_version as feedback_version,
+    coalesce(reviews.ledger_version, '') as reviews_version
 from feedback
 inner join inferences using (received_date)
+left join reviews using (received_date)

@@ -1,4 +1,4 @@
-{{ config(partition_column='attributed_date') }}
+{{ config(partition_column='paired_date') }}
 
 with feedback as (
     select
@@ -11,7 +11,9 @@ with feedback as (
 ),
 
 inferences as (
-    select request_id, session_id, turn, inference_at, received_date, source_file, source_line
+    select
+        request_id, session_id, turn, inference_at, user_id, model_version, variant,
+        received_date, source_file, source_line
     from {{ ref('int_inference_receipts') }}
     where is_first and received_date <= date '{{ var("window_to") }}'
 ),
@@ -30,13 +32,16 @@ sessions as (
 
 by_request as (
     select feedback.*, inferences.request_id as matched_request_id, inferences.inference_at,
-        inferences.received_date as inference_received_date,
+        inferences.user_id as inference_user_id, inferences.model_version as inference_model_version,
+        inferences.variant as inference_variant, inferences.received_date as inference_received_date,
         inferences.source_file as inference_source_file, inferences.source_line as inference_source_line
     from feedback
     inner join inferences on feedback.request_id = inferences.request_id
     where {{ in_window('feedback.received_date') }}
     union all
-    select feedback.*, new_inferences.request_id, new_inferences.inference_at, new_inferences.received_date,
+    select feedback.*, new_inferences.request_id, new_inferences.inference_at,
+        new_inferences.user_id, new_inferences.model_version,
+        new_inferences.variant, new_inferences.received_date,
         new_inferences.source_file, new_inferences.source_line
     from feedback
     inner join new_inferences on feedback.request_id = new_inferences.request_id
@@ -46,7 +51,8 @@ by_request as (
 -- Feedback on a whole conversation is about the last turn that had been given when it came.
 by_session as (
     select feedback.*, inferences.request_id as matched_request_id, inferences.inference_at,
-        inferences.received_date as inference_received_date,
+        inferences.user_id as inference_user_id, inferences.model_version as inference_model_version,
+        inferences.variant as inference_variant, inferences.received_date as inference_received_date,
         inferences.source_file as inference_source_file, inferences.source_line as inference_source_line,
         sessions.received_date as session_received_date
     from feedback
@@ -67,7 +73,7 @@ by_session as (
 
 paired as (
     select *, 'matched_request_id' as matched_by,
-        greatest(received_date, inference_received_date) as attributed_date
+        greatest(received_date, inference_received_date) as paired_date
     from by_request
     -- An inference that came after the window finds its feedback closed as unknown_request.
     where inference_received_date <= received_date + {{ var('attribution_window_days') }}
@@ -82,10 +88,11 @@ final as (
     select
         feedback_id, feedback_at, received_date as feedback_received_date,
         source_file as feedback_source_file, source_line as feedback_source_line,
-        matched_request_id as request_id, inference_at, inference_received_date,
-        inference_source_file, inference_source_line, matched_by, attributed_date
+        matched_request_id as request_id, inference_at, inference_user_id, inference_model_version,
+        inference_variant, inference_received_date,
+        inference_source_file, inference_source_line, matched_by, paired_date
     from paired
-    where {{ in_window('attributed_date') }}
+    where {{ in_window('paired_date') }}
 )
 
 select * from final

@@ -1,24 +1,34 @@
-{{ config(partition_column='attributed_date') }}
+{{ config(partition_column='paired_date') }}
 
 with candidates as (
-    select * from {{ ref('int_feedback_candidates') }} where {{ in_window('attributed_date') }}
+    select * from {{ ref('int_feedback_candidates') }} where {{ in_window('paired_date') }}
 ),
 
 feedback as (
-    select received_date, source_file, source_line, preferred_output_idx, target_kind, target_id
+    select
+        received_date as feedback_received_date, source_file as feedback_source_file,
+        source_line as feedback_source_line, feedback_type, reward, preferred_output_idx, target_kind, target_id,
+        signal, user_id, source, model_version, retracts
     from {{ ref('int_feedback_receipts') }}
     where received_date between {{ window_start_less_attribution_window() }} and date '{{ var("window_to") }}'
 ),
 
+described as (
+    select
+        candidates.*,
+        feedback.* exclude (feedback_received_date, feedback_source_file, feedback_source_line),
+        -- Whose statement it is: who gave it, or where only a user can have, who asked.
+        coalesce(
+            feedback.user_id, case when coalesce(feedback.source, 'user') = 'user' then candidates.inference_user_id end
+        ) as author_id
+    from candidates
+    left join feedback using (feedback_received_date, feedback_source_file, feedback_source_line)
+),
+
 -- Only feedback on a part needs the inference's content, which is dear to read.
 on_a_part as (
-    select candidates.*, feedback.preferred_output_idx, feedback.target_kind, feedback.target_id
-    from candidates
-    inner join feedback
-        on candidates.feedback_received_date = feedback.received_date
-        and candidates.feedback_source_file = feedback.source_file
-        and candidates.feedback_source_line = feedback.source_line
-    where feedback.preferred_output_idx is not null or feedback.target_kind in ('chunk', 'component')
+    select * from described
+    where preferred_output_idx is not null or target_kind in ('chunk', 'component')
 ),
 
 parts as (
@@ -28,7 +38,7 @@ parts as (
         {{ json_texts('input', '$.retrieved[*].chunk_id') }} as chunk_ids,
         {{ json_texts('components', '$[*].name') }} as component_names
     from {{ ref('stg_inferences') }}
-    where received_date in ({{ hit_days(ref('int_feedback_candidates'), 'inference_received_date', in_window('attributed_date')) }})
+    where received_date in ({{ hit_days(ref('int_feedback_candidates'), 'inference_received_date', in_window('paired_date')) }})
         and request_id in (select request_id from on_a_part)
 ),
 
@@ -54,7 +64,7 @@ without_their_part as (
 
 judged as (
     select
-        candidates.*,
+        described.*,
         case
             when feedback_at < {{ plus_minutes('inference_at', '-' ~ var('early_tolerance_minutes')) }}
                 then 'before_inference'
@@ -62,14 +72,14 @@ judged as (
                 then 'outside_window'
             when without_their_part.feedback_source_line is not null then 'unknown_target'
         end as broken_rule
-    from candidates
+    from described
     left join without_their_part using (feedback_received_date, feedback_source_file, feedback_source_line)
 ),
 
 final as (
     select
         * exclude (broken_rule, matched_by),
-        case when broken_rule is null then 'attributed' else 'invalid' end as state,
+        case when broken_rule is null then 'sound' else 'invalid' end as state,
         coalesce(broken_rule, matched_by) as reason
     from judged
 )

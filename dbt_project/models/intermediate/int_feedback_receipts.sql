@@ -3,9 +3,12 @@
 with lines as (
     select
         feedback_id, request_id, session_id, feedback_type, feedback_at, rating, rating_max,
-        preferred_output_idx, target_kind, target_id, user_id, retracts,
+        preferred_output_idx, target_kind, target_id, signal, user_id, source, model_version, variant, retracts,
+        has_timestamp, {{ reward('feedback') }} as reward,
+        length({{ normalized_text('coalesce(corrected_output, comment)') }}) as text_length,
+        {{ text_fingerprint('coalesce(corrected_output, comment)') }} as text_fingerprint,
         received_date, source_file, source_line
-    from {{ ref('stg_feedback') }}
+    from {{ ref('stg_feedback') }} as feedback
     where {{ in_window('received_date') }}
 ),
 

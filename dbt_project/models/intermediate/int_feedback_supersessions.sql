@@ -2,15 +2,11 @@
 
 with attributed as (
     select
-        receipts.feedback_id, matches.request_id, receipts.user_id, receipts.feedback_type,
-        receipts.target_kind, receipts.target_id, receipts.retracts, receipts.feedback_at,
-        receipts.received_date, receipts.source_file, receipts.source_line, matches.attributed_date
-    from {{ ref('int_feedback_matches') }} as matches
-    inner join {{ ref('int_feedback_receipts') }} as receipts
-        on matches.feedback_received_date = receipts.received_date
-        and matches.feedback_source_file = receipts.source_file
-        and matches.feedback_source_line = receipts.source_line
-    where matches.state = 'attributed' and matches.attributed_date <= date '{{ var("window_to") }}'
+        feedback_id, request_id, user_id, feedback_type, target_kind, target_id, retracts, feedback_at,
+        feedback_received_date as received_date, feedback_source_file as source_file,
+        feedback_source_line as source_line, attributed_date
+    from {{ ref('int_feedback_attributions') }}
+    where attributed_date <= date '{{ var("window_to") }}'
 ),
 
 -- Only those who said something in the window can have changed what holds. What is taken back in the window

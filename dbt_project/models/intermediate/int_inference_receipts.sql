@@ -1,7 +1,9 @@
 {{ config(partition_column='received_date') }}
 
 with lines as (
-    select request_id, session_id, turn, inference_at, received_date, source_file, source_line
+    select
+        request_id, session_id, turn, inference_at, user_id, model_version, variant,
+        received_date, source_file, source_line
     from {{ ref('stg_inferences') }}
     where {{ in_window('received_date') }}
 ),

@@ -10,8 +10,17 @@ feedback_lines as (
         feedback_id, dead_letter_reason as reason, dead_letter_detail as detail, raw
     from {{ source('ledger', 'feedback') }}
     where dead_letter_reason is not null
+),
+
+review_lines as (
+    select 'reviews' as stream, received_date, source_file, source_line, null::varchar as request_id,
+        feedback_id, dead_letter_reason as reason, dead_letter_detail as detail, raw
+    from {{ source('ledger', 'reviews') }}
+    where dead_letter_reason is not null
 )
 
 select * from inference_lines
 union all
 select * from feedback_lines
+union all
+select * from review_lines

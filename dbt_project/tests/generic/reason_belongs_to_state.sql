@@ -1,9 +1,9 @@
 {#
     Every row's reason is one of its state's. The argument is STATE_REASONS of
     orchestration/contracts/reasons.py: an accepted list for the reason alone would let a `pending` line say
-    `unknown_request`.
+    `unknown_request`. `with_rules` allows what the rules of models/rules declare, too.
 #}
-{% test reason_belongs_to_state(model, reasons) %}
+{% test reason_belongs_to_state(model, reasons, with_rules=false) %}
 
 with judged as (
     select state, reason from {{ model }}
@@ -11,6 +11,9 @@ with judged as (
 
 allowed (state, reason) as (
     values
+    {% for rule in declared_rules() if with_rules -%}
+    ('{{ rule.state }}', '{{ rule.reason }}'),
+    {% endfor -%}
     {% for state, codes in reasons.items() -%}
         {%- set is_last_state = loop.last -%}
         {%- for code in codes %}

@@ -3,22 +3,24 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 from dagster_duckdb import DuckDBResource
 
-from orchestration.contracts.feedback import FEEDBACK
-from orchestration.contracts.inference import INFERENCES
+from orchestration.contracts.json_schema import STREAMS
 from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
 from orchestration.lib import dbt
 from orchestration.lib.attribution_metadata import partition_metadata
 from orchestration.lib.build_window import BuildWindow, build_window
+from orchestration.lib.feedback_rules import RULES_WINDOW_DAYS
 from orchestration.lib.ledger import ledger_metadata
 from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.partitions import from_keys
+from orchestration.lib.reviews import oldest_reviewed
 from orchestration.lib.settings import Settings
 from orchestration.lib.warehouse import built_versions, wait_until_writable
 
@@ -32,9 +34,11 @@ class Translator(DagsterDbtTranslator):
         if node is None or node["resource_type"] != "model":
             return spec
         folder = node["fqn"][1]
-        group = {"staging": "staging", "intermediate": "attribution", "marts": "marts"}[folder]
+        group = {"staging": "staging", "rules": "rules", "intermediate": "attribution", "marts": "marts"}[folder]
         # A change of the events' schema changes what every model holds, though no model's SQL changes.
-        schemas = "-".join(f"{stream.event}.v{stream.version}" for stream in (INFERENCES, FEEDBACK))
+        schemas = "-".join(f"{stream.event}.v{stream.version}" for stream in STREAMS)
+        if folder == "rules":
+            spec = _as_rule(spec, node["config"]["meta"]["rule"])
         return spec.replace_attributes(
             key=dg.AssetKey(node["name"]),
             group_name=group,
@@ -42,6 +46,27 @@ class Translator(DagsterDbtTranslator):
             code_version=f"{spec.code_version}-{schemas}",
             kinds={"dbt", "duckdb"},
         )
+
+
+def _as_rule(spec: dg.AssetSpec, rule: Mapping[str, Any]) -> dg.AssetSpec:
+    """A rule is described by its declaration, so that one file is all that a new one needs."""
+    columns = [
+        dg.TableColumn("feedback_received_date", "date", "UTC day on which the flagged line was received."),
+        dg.TableColumn("feedback_source_file", "varchar", "Landing file of the line."),
+        dg.TableColumn("feedback_source_line", "bigint", "Number of the line in its file, from 1."),
+        dg.TableColumn("flagged_date", "date", "The day on which it could first be known; the last run's days only."),
+    ]
+    return spec.replace_attributes(
+        description=f"{rule['description']}\n\n**Source:** {rule['source']}",
+        metadata={
+            **spec.metadata,
+            "dagster/column_schema": dg.TableSchema(columns=columns),
+            "state": rule["state"],
+            "reason": rule["reason"],
+            "threshold": dg.MetadataValue.json(dict(rule["threshold"])),
+            "enabled_by_default": rule["enabled"],
+        },
+    )
 
 
 @dbt_assets(
@@ -98,13 +123,13 @@ def _events(results: Sequence[dbt.NodeResult]) -> Iterator[dg.MaterializeResult[
 
 def window_of(settings: Settings, first: date, last: date) -> BuildWindow:
     """What to build for a run of `first` to `last`, from what the ledger holds and what has been built."""
-    inferences = ledger_metadata(settings, INFERENCES, "ledger_version")
-    feedback = ledger_metadata(settings, FEEDBACK, "ledger_version")
+    loaded = [ledger_metadata(settings, stream, "ledger_version") for stream in STREAMS]
     return build_window(
         first=first,
         last=last,
         # A day of which one stream is loaded yet counts: its lines are in the ledger and need their accounts.
-        ledger={day: (inferences.get(day, ""), feedback.get(day, "")) for day in inferences.keys() | feedback.keys()},
+        ledger={day: tuple(of.get(day, "") for of in loaded) for day in set().union(*loaded)},
         built=built_versions(settings),
-        attribution_window_days=settings.attribution_window_days,
+        waiting_days=max(settings.attribution_window_days, RULES_WINDOW_DAYS),
+        reviewed=partial(oldest_reviewed, settings),
     )

@@ -4,8 +4,7 @@ import hashlib
 
 import dagster as dg
 
-from orchestration.contracts.feedback import FEEDBACK
-from orchestration.contracts.inference import INFERENCES
+from orchestration.contracts.json_schema import STREAMS
 from orchestration.defs.automation.jobs import attribution_job
 from orchestration.defs.resources import PlatformResource
 from orchestration.lib.late_landings import late_landings
@@ -18,7 +17,7 @@ from orchestration.lib.range_tags import range_tags
     description="Sees files that landed in a day after it was loaded; runs it and the later days again.",
 )
 def late_landing_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult:
-    late = late_landings(platform.settings, streams=(INFERENCES, FEEDBACK))
+    late = late_landings(platform.settings, streams=STREAMS)
     if late is None:
         return dg.SensorResult(skip_reason="no file has landed in a day that was loaded before")
     # The same files ask once: a run that fails at its gate must not be started again every minute.

@@ -25,7 +25,13 @@ def dataset_asset(recipe: Recipe) -> dg.AssetsDefinition:
     @dg.asset(
         name=name,
         group_name="datasets",
-        deps=[recipe.source, "int_feedback_supersessions", "partition_quality"],
+        deps=[
+            recipe.source,
+            "feedback_under_review",
+            "int_feedback_supersessions",
+            "int_feedback_standings",
+            "partition_quality",
+        ],
         partitions_def=daily_partitions,
         backfill_policy=one_run_a_range,
         pool=WAREHOUSE_POOL,

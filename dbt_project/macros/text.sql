@@ -1,0 +1,57 @@
+{# Texts compared: what is no difference to a reader (case, spaces, Unicode's forms, line ends) is none here. #}
+{% macro normalized_text(text) -%}
+    {{ return(adapter.dispatch('normalized_text')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__normalized_text(text) -%}
+    trim(regexp_replace(lower(nfc_normalize({{ text }})), '\s+', ' ', 'g'))
+{%- endmacro %}
+
+{# Tells equal texts without keeping them: 64 bits of the md5 of the normalized text. #}
+{% macro text_fingerprint(text) -%}
+    {{ return(adapter.dispatch('text_fingerprint')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__text_fingerprint(text) -%}
+    md5_number_lower({{ normalized_text(text) }})
+{%- endmacro %}
+
+{# The distinct words of a text as a list; where words are not set apart by spaces, each character is one. #}
+{% macro words(text) -%}
+    {{ return(adapter.dispatch('words')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__words(text) -%}
+    list_distinct(regexp_extract_all(
+        lower(nfc_normalize({{ text }})),
+        '[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]|[\p{L}\p{M}\p{N}_]+'
+    ))
+{%- endmacro %}
+
+{# The writing system that most letters of a text belong to, of those named here; null without letters. #}
+{% macro script(text) -%}
+    {{ return(adapter.dispatch('script')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__script(text) -%}
+    {%- set scripts = {
+        'latin': '\p{Latin}', 'cyrillic': '\p{Cyrillic}', 'greek': '\p{Greek}', 'arabic': '\p{Arabic}',
+        'hebrew': '\p{Hebrew}', 'devanagari': '\p{Devanagari}', 'thai': '\p{Thai}', 'hangul': '\p{Hangul}',
+        'han_kana': '[\p{Han}\p{Hiragana}\p{Katakana}]',
+    } -%}
+    {#- The most of (letters, name) structs is the name with most letters; one without letters is none. -#}
+    list_max(list_filter([
+        {% for name, letters in scripts.items() -%}
+        {'letters': length({{ text }}) - length(regexp_replace({{ text }}, '{{ letters }}', '', 'g')), 'name': '{{ name }}'}{{ ',' if not loop.last }}
+        {% endfor -%}
+    ], lambda counted: counted.letters > 0)).name
+{%- endmacro %}
+
+{# A text but for spaces around it and at line ends, Unicode's forms and line ends: case and words count. #}
+{% macro spelled_alike(text) -%}
+    {{ return(adapter.dispatch('spelled_alike')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__spelled_alike(text) -%}
+    trim(regexp_replace(nfc_normalize({{ text }}), '[ \t\r]*\r?\n|\r', chr(10), 'g'), chr(32) || chr(9) || chr(10) || chr(13))
+{%- endmacro %}

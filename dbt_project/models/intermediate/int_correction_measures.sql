@@ -1,0 +1,63 @@
+{{ config(partition_column='paired_date') }}
+
+with corrections as (
+    select
+        feedback_received_date, feedback_source_file, feedback_source_line,
+        inference_received_date, inference_source_file, inference_source_line, paired_date
+    from {{ ref('int_feedback_matches') }}
+    where state = 'sound' and feedback_type = 'explicit_correction' and {{ in_window('paired_date') }}
+),
+
+feedback as (
+    select received_date, source_file, source_line, corrected_output as correction
+    from {{ ref('stg_feedback') }}
+    where received_date in ({{ hit_days(ref('int_feedback_matches'), 'feedback_received_date', in_window('paired_date')) }})
+        and corrected_output is not null
+),
+
+inferences as (
+    select
+        received_date, source_file, source_line, {{ json_text('output', '$.text') }} as output,
+        -- All of what the model was given, names of fields included: what it shares with a correction is context.
+        input as prompt
+    from {{ ref('stg_inferences') }}
+    where received_date in ({{ hit_days(ref('int_feedback_matches'), 'inference_received_date', in_window('paired_date')) }})
+        and (received_date, source_file, source_line) in (
+            select (inference_received_date, inference_source_file, inference_source_line) from corrections
+        )
+),
+
+texts as (
+    select corrections.*, feedback.correction, inferences.output,
+        {{ words('feedback.correction') }} as correction_words,
+        {{ words('inferences.output') }} as output_words,
+        {{ words('inferences.prompt') }} as prompt_words
+    from corrections
+    inner join feedback
+        on corrections.feedback_received_date = feedback.received_date
+        and corrections.feedback_source_file = feedback.source_file
+        and corrections.feedback_source_line = feedback.source_line
+    inner join inferences
+        on corrections.inference_received_date = inferences.received_date
+        and corrections.inference_source_file = inferences.source_file
+        and corrections.inference_source_line = inferences.source_line
+    where inferences.output is not null
+),
+
+-- Numbers only: whoever asks for the texts finds them by the lines.
+final as (
+    select
+        feedback_received_date, feedback_source_file, feedback_source_line,
+        {{ spelled_alike('correction') }} = {{ spelled_alike('output') }} as is_same_text,
+        length(correction) as correction_characters,
+        length(output) as output_characters,
+        len(correction_words) as correction_words,
+        len(output_words) as output_words,
+        len(list_intersect(correction_words, list_concat(output_words, coalesce(prompt_words, [])))) as shared_words,
+        {{ script('correction') }} as correction_script,
+        {{ script('output') }} as output_script,
+        paired_date
+    from texts
+)
+
+select * from final
