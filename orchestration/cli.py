@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from orchestration.contracts.json_schema import STREAMS
+from orchestration.contracts.reasons import DEAD_LETTER_REASONS
 from orchestration.lib import partitions
-from orchestration.lib.settings import REPOSITORY, Settings, SettingsError
+from orchestration.lib.settings import REPOSITORY, Settings, SettingsError, StateError
+
+STREAM_NAMES = [stream.name for stream in STREAMS]
 
 EXIT_OK = 0
 EXIT_STOPPED = 1
@@ -21,17 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
-        settings = Settings.from_env()
-        if given.command == "run":
-            return _run(parser, settings, given)
-        if given.command == "status":
-            return _status(settings, given)
-        if given.command == "ui":
-            return _ui(settings, given)
-        return _datasets(settings)
+        return int(given.do(parser, Settings.from_env(), given))
     except SettingsError as error:
         print(f"attribution: {error}", file=sys.stderr)
         return EXIT_BAD_ARGUMENTS
+    except StateError as error:
+        print(f"attribution {given.command}: {error}", file=sys.stderr)
+        return EXIT_STOPPED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,17 +39,67 @@ def _parser() -> argparse.ArgumentParser:
         prog="attribution", description="Links every piece of feedback to the exact inference that it is about."
     )
     commands = parser.add_subparsers(dest="command", required=True)
+
     run = commands.add_parser("run", help="materialize every asset for a range of received dates")
-    run.add_argument("--from", dest="first", type=_day, required=True, metavar="D1", help="first day, YYYY-MM-DD")
-    run.add_argument("--to", dest="last", type=_day, required=True, metavar="D2", help="last day, included")
+    _add_range(run, required=True)
+    run.set_defaults(do=_run)
+
     status = commands.add_parser("status", help="print the whole history of one event as JSON")
     which = status.add_mutually_exclusive_group(required=True)
     which.add_argument("--feedback", metavar="ID", help="a feedback_id, given or derived")
     which.add_argument("--request", metavar="ID", help="a request_id")
-    commands.add_parser("datasets", help="list the datasets and their versions, with counts")
+    status.set_defaults(do=_status)
+
+    datasets = commands.add_parser("datasets", help="list the datasets and their versions, with counts")
+    datasets.set_defaults(do=_datasets)
+
+    letters = commands.add_parser("dead-letters", help="list the lines that are no event, by reason, with examples")
+    letters.add_argument("--stream", choices=STREAM_NAMES, help="only of this stream")
+    letters.add_argument("--reason", choices=sorted(DEAD_LETTER_REASONS), metavar="REASON", help="only of this reason")
+    _add_range(letters)
+    letters.add_argument("--examples", type=_count, default=3, metavar="N", help="lines shown a reason (default 3)")
+    letters.set_defaults(do=_dead_letters)
+
+    _add_review(commands.add_parser("review", help="see what waits for a reviewer, and decide"))
+
     ui = commands.add_parser("ui", help="start the Dagster UI and daemon on the same data")
     ui.add_argument("--port", default="3000", help="port on 127.0.0.1 (default 3000)")
+    ui.set_defaults(do=_ui)
     return parser
+
+
+def _add_range(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    parser.add_argument("--from", dest="first", type=_day, required=required, metavar="D1", help="first received date")
+    parser.add_argument("--to", dest="last", type=_day, required=required, metavar="D2", help="last one, included")
+
+
+def _add_review(review: argparse.ArgumentParser) -> None:
+    actions = review.add_subparsers(dest="action", required=True)
+    listing = actions.add_parser("list", help="list the feedback that waits for a reviewer")
+    listing.add_argument("--reason", help="only of this reason, e.g. burst")
+    _add_range(listing)
+    listing.add_argument("--limit", type=_count, default=20, metavar="N", help="most lines to show (default 20)")
+    listing.set_defaults(do=_review_list)
+
+    show = actions.add_parser("show", help="print one piece of feedback with the answer that it is about, as JSON")
+    show.add_argument("feedback_id")
+    show.set_defaults(do=_review_show)
+
+    for decision, does in (("accept", "let feedback in"), ("reject", "keep feedback out")):
+        decide = actions.add_parser(decision, help=f"{does}, from the day on which the review is received")
+        decide.add_argument("feedback_id", nargs="+")
+        decide.add_argument("--reviewer", default=os.environ.get("USER"), help="who decides (default: $USER)")
+        decide.add_argument("--note", help="why")
+        decide.add_argument(
+            "--dt", type=_day, metavar="DAY", help="received date to land it under (default: today, UTC)"
+        )
+        decide.set_defaults(do=_review_decide)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
 
 
 def _day(text: str) -> date:
@@ -78,33 +128,70 @@ def _run(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Na
     return EXIT_OK
 
 
-def _status(settings: Settings, given: argparse.Namespace) -> int:
+def _status(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
     from orchestration.lib.history import feedback_history, request_history
-    from orchestration.lib.warehouse import WarehouseUnreadable
 
-    try:
-        history = (
-            feedback_history(settings, given.feedback) if given.feedback else request_history(settings, given.request)
-        )
-    except WarehouseUnreadable as error:
-        print(f"attribution status: {error}", file=sys.stderr)
-        return EXIT_STOPPED
+    history = feedback_history(settings, given.feedback) if given.feedback else request_history(settings, given.request)
     if history is None:
         wanted = f"feedback_id {given.feedback!r}" if given.feedback else f"request_id {given.request!r}"
-        print(f"attribution status: no line received with {wanted}", file=sys.stderr)
-        return EXIT_STOPPED
+        raise StateError(f"no line received with {wanted}")
     print(json.dumps(history, indent=2, ensure_ascii=False, default=str))
     return EXIT_OK
 
 
-def _datasets(settings: Settings) -> int:
+def _datasets(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
     from orchestration.lib.summary import datasets_table
 
     print(datasets_table(settings))
     return EXIT_OK
 
 
-def _ui(settings: Settings, given: argparse.Namespace) -> int:
+def _dead_letters(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.dead_letters import dead_letters, dead_letters_text
+
+    found = dead_letters(
+        settings,
+        stream=given.stream,
+        reason=given.reason,
+        first=given.first,
+        last=given.last,
+        examples=given.examples,
+    )
+    print(dead_letters_text(found))
+    return EXIT_OK
+
+
+def _review_list(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.reviews import waiting, waiting_text
+
+    found = waiting(settings, reason=given.reason, first=given.first, last=given.last, limit=given.limit)
+    print(waiting_text(found))
+    return EXIT_OK
+
+
+def _review_show(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.reviews import case
+
+    print(json.dumps(case(settings, given.feedback_id), indent=2, ensure_ascii=False, default=str))
+    return EXIT_OK
+
+
+def _review_decide(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    day = given.dt or partitions.today()
+    if not given.reviewer:
+        parser.error("--reviewer is needed: who decides is part of the audit trail")
+    if not settings.first_day <= day <= partitions.today():
+        parser.error(f"--dt {day} must be a day from {settings.first_day} to {partitions.today()} (UTC)")
+    from orchestration.lib.reviews import decide
+
+    path = decide(
+        settings, given.feedback_id, given.action, reviewer=given.reviewer, note=given.note, received_date=day
+    )
+    print(f"landed {path}; it takes effect with: attribution run --from {day} --to {day}")
+    return EXIT_OK
+
+
+def _ui(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
     from orchestration.lib.instance import ensure_dagster_home
 
     home = ensure_dagster_home(settings)

@@ -7,12 +7,12 @@ from orchestration.lib.build_window import BuildWindow, build_window
 D = {n: date(2024, 6, n) for n in range(1, 11)}
 
 
-def versions(**days: str) -> dict[date, tuple[str, str]]:
+def versions(**days: str) -> dict[date, tuple[str, ...]]:
     return {D[int(name[1:])]: (version, version) for name, version in days.items()}
 
 
 def window(first: int, last: int, *, ledger: dict, built: dict) -> BuildWindow:  # type: ignore[type-arg]
-    return build_window(first=D[first], last=D[last], ledger=ledger, built=built, attribution_window_days=2)
+    return build_window(first=D[first], last=D[last], ledger=ledger, built=built, waiting_days=2)
 
 
 def test_a_first_run_builds_what_was_asked() -> None:
@@ -49,3 +49,16 @@ def test_loaded_later_days_that_were_never_built_are_left_alone() -> None:
 def test_states_are_told_anew_from_where_lines_could_still_be_waiting() -> None:
     w = window(9, 9, ledger=versions(d4="a", d9="a"), built=versions(d4="a"))
     assert w.status_from == D[1]  # the newest built day, less the window of two days and one
+
+
+def test_states_are_told_anew_of_all_feedback_that_was_reviewed_in_the_window() -> None:
+    days = versions(d1="a", d8="a", d9="a")
+    asked: list[tuple[date, date]] = []
+
+    def reviewed(first: date, last: date) -> date:
+        asked.append((first, last))
+        return D[1]
+
+    w = build_window(first=D[9], last=D[9], ledger=days, built=days, waiting_days=2, reviewed=reviewed)
+    assert asked == [(D[9], D[9])]
+    assert w.status_from == D[1]

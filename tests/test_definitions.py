@@ -7,14 +7,23 @@ from orchestration.definitions import defs as load
 from orchestration.lib.attribution_metadata import PARTITION_COLUMNS
 
 GROUPS = {
-    "landing": {"landing_inferences", "landing_feedback"},
-    "ingestion": {"raw_inferences", "raw_feedback"},
-    "staging": {"stg_inferences", "stg_feedback", "stg_dead_letters"},
+    "landing": {"landing_inferences", "landing_feedback", "landing_reviews"},
+    "ingestion": {"raw_inferences", "raw_feedback", "raw_reviews"},
+    "staging": {"stg_inferences", "stg_feedback", "stg_reviews", "stg_dead_letters"},
+    "rules": {
+        "rule_burst", "rule_contradictory_signal", "rule_coordinated_text", "rule_disagreeing_rater",
+        "rule_faster_than_human", "rule_invariant_rater", "rule_model_version_mismatch", "rule_no_op_correction",
+        "rule_outlier_correction", "rule_praise_of_known_error", "rule_user_mismatch",
+    },
     "attribution": {
         "int_inference_receipts", "int_inference_conflicts", "int_feedback_receipts", "int_feedback_candidates",
-        "int_feedback_matches", "int_feedback_supersessions", "int_built_partitions",
+        "int_feedback_matches", "int_correction_measures", "int_feedback_flags", "int_review_decisions",
+        "int_feedback_attributions", "int_feedback_standings", "int_feedback_supersessions", "int_built_partitions",
     },
-    "marts": {"attributed_feedback", "feedback_status", "dead_letter", "daily_accounts", "partition_quality"},
+    "marts": {
+        "attributed_feedback", "feedback_under_review", "feedback_status", "dead_letter", "daily_accounts",
+        "partition_quality", "rule_rates",
+    },
     "datasets": {"feedback_dataset"},
 }  # fmt: skip
 
@@ -63,6 +72,7 @@ def test_the_gates_are_asset_checks(definitions: dg.Definitions) -> None:
     assert gates == {
         ("raw_inferences", "ledger_gate"),
         ("raw_feedback", "ledger_gate"),
+        ("raw_reviews", "ledger_gate"),
         ("attributed_feedback", "attribution_gate"),
         ("feedback_dataset", "dataset_gate"),
     }

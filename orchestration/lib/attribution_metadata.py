@@ -90,7 +90,6 @@ def _rates_table(rates: Sequence[tuple[str, str, str, int, int]]) -> str:
     lines = ["| rule | variant | source | feedback | flagged | rate |", "|---|---|---|---:|---:|---:|"]
     for rule, variant, source, feedback, flagged in rates:
         if flagged:
-            lines.append(
-                f"| {rule} | {variant or '–'} | {source or '–'} | {feedback:,} | {flagged:,} | {flagged / feedback:.2%} |"
-            )
+            kind = f"{rule} | {variant or '–'} | {source or '–'}"
+            lines.append(f"| {kind} | {feedback:,} | {flagged:,} | {flagged / feedback:.2%} |")
     return "\n".join(lines) if len(lines) > 2 else "No rule has flagged anything."

@@ -47,8 +47,6 @@ def set_environment(settings: Settings) -> None:
     """What profiles.yml and the sources read, for dbt in this process."""
     os.environ["DBT_WAREHOUSE_PATH"] = str(settings.warehouse)
     os.environ["DBT_LEDGER_URL"] = settings.ledger_url
-    # dbt knows at parsing which models feed another: the rules are those whose files are there.
-    os.environ["DBT_RULE_MODELS"] = " ".join(sorted(path.stem for path in RULES_DIR.glob("*.sql")))
     os.environ["DBT_MEMORY_LIMIT"] = settings.duckdb_memory_limit
     os.environ["DBT_SPILL_DIRECTORY"] = str(settings.data_dir / ".scratch" / "duckdb")
 
@@ -69,6 +67,8 @@ def invoke(arguments: list[str], *, manifest: Any = None, callbacks: list[Callab
     """Runs one dbt command on the project in this process and lets go of the warehouse afterwards."""
     from dbt.cli.main import dbtRunner  # 3 s, and only runs need it
 
+    # dbt has to know at parsing which models feed another: the rules are those whose files are there.
+    os.environ["DBT_RULE_MODELS"] = " ".join(sorted(path.stem for path in RULES_DIR.glob("*.sql")))
     place = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
     quiet = ["--quiet", "--log-level-file", "none", "--no-print"]
     try:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import duckdb
-
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
@@ -13,7 +11,7 @@ from orchestration.lib.duck import connect
 from orchestration.lib.ledger import LEDGER_FILE
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
-from orchestration.lib.warehouse import read_warehouse
+from orchestration.lib.warehouse import read_warehouse, rows_of
 
 History = dict[str, Any]
 
@@ -24,30 +22,32 @@ def feedback_history(settings: Settings, feedback_id: str) -> History | None:
     if not received:
         return None
     with read_warehouse(settings) as connection:
-        states = _rows(
+        states = rows_of(
             connection,
             "select received_date, source_file, source_line, state, reason, request_id, attributed_date "
             "from marts.feedback_status where feedback_id = ? order by received_date, source_file, source_line",
-            feedback_id,
+            [feedback_id],
         )
-        attribution = _rows(connection, "select * from marts.attributed_feedback where feedback_id = ?", feedback_id)
-        flags = _rows(
+        attribution = rows_of(
+            connection, "select * from marts.attributed_feedback where feedback_id = ?", [feedback_id]
+        )
+        flags = rows_of(
             connection,
             "select feedback_received_date, feedback_source_file, feedback_source_line, rule, state, flagged_date "
             "from intermediate.int_feedback_flags where feedback_id = ? order by flagged_date, priority, rule",
-            feedback_id,
+            [feedback_id],
         )
-        standings = _rows(
+        standings = rows_of(
             connection,
             "select standing, reason, effective_date from intermediate.int_feedback_standings "
             "where feedback_id = ? order by effective_date",
-            feedback_id,
+            [feedback_id],
         )
-        ended = _rows(
+        ended = rows_of(
             connection,
             "select cause, by_feedback_id, effective_date from intermediate.int_feedback_supersessions "
             "where feedback_id = ?",
-            feedback_id,
+            [feedback_id],
         )
     return {
         "feedback_id": feedback_id,
@@ -66,17 +66,17 @@ def request_history(settings: Settings, request_id: str) -> History | None:
     """An inference's lines and all feedback that refers to it; None if neither was ever received."""
     received = _received(settings, INFERENCES, "request_id", request_id)
     with read_warehouse(settings) as connection:
-        feedback = _rows(
+        feedback = rows_of(
             connection,
             "select feedback_id, state, reason, received_date, attributed_date, source_file, source_line "
             "from marts.feedback_status where request_id = ? order by received_date, source_file, source_line",
-            request_id,
+            [request_id],
         )
-        receipts = _rows(
+        receipts = rows_of(
             connection,
             "select received_date, source_file, source_line, is_first from intermediate.int_inference_receipts "
             "where request_id = ? order by received_date, source_file, source_line",
-            request_id,
+            [request_id],
         )
     if not received and not feedback:
         return None
@@ -95,11 +95,11 @@ def _received(settings: Settings, stream: Stream, key: str, value: str) -> list[
     if not ledger.folders(stream.name):
         return []
     with connect(settings, stores=(ledger,)) as connection:
-        rows = _rows(
+        rows = rows_of(
             connection,
             f"select * from read_parquet('{ledger.url(stream.name)}/received_date=*/{LEDGER_FILE}', "
             f"hive_partitioning = true) where {key} = ? order by received_date, source_file, source_line",
-            value,
+            [value],
         )
     return [{name: v for name, v in row.items() if v is not None} for row in rows]
 
@@ -116,9 +116,3 @@ def _versions(settings: Settings, key: str, value: str) -> list[dict[str, Any]]:
                 if rows and rows[0]:
                     found.append({"dataset": name, "version": version, "rows": rows[0]})
     return found
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, query: str, value: str) -> list[dict[str, Any]]:
-    cursor = connection.execute(query, [value])
-    names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -12,15 +12,19 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from orchestration.contracts.review import REVIEWS
+from orchestration.lib.dbt import manifest_path
 from orchestration.lib.duck import connect
+from orchestration.lib.feedback_rules import declared_rules
+from orchestration.lib.history import feedback_history
 from orchestration.lib.ledger import LEDGER_FILE
-from orchestration.lib.settings import Settings
+from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import Store
-from orchestration.lib.warehouse import has_table, read_warehouse
+from orchestration.lib.summary import table
+from orchestration.lib.warehouse import has_table, read_warehouse, rows_of
 
 
-class UnknownFeedback(LookupError):
-    """A decision about feedback that was never received; the message names it."""
+class UnknownFeedback(StateError):
+    """Nothing was received under a feedback_id; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,44 @@ def waiting(settings: Settings, *, reason: str | None, first: date | None, last:
     return Queue(dict(by_reason), [Waiting(*row) for row in rows])
 
 
+def waiting_text(queue: Queue) -> str:
+    """What `attribution review list` prints."""
+    if not queue.by_reason:
+        return "nothing waits for a reviewer"
+    rows = [
+        [w.received_date, w.feedback_id, w.feedback_type, w.user_id or "", w.request_id or "", ", ".join(w.rules)]
+        for w in queue.shown
+    ]
+    counts = ", ".join(f"{count:,} {reason}" for reason, count in queue.by_reason.items())
+    total = sum(queue.by_reason.values())
+    more = f"\n… and {total - len(rows):,} more; see --limit, --reason, --from and --to" if total > len(rows) else ""
+    listing = table(["received", "feedback_id", "type", "user", "request_id", "rules"], rows)
+    return f"{total:,} wait for a reviewer: {counts}\n\n{listing}{more}"
+
+
+def case(settings: Settings, feedback_id: str) -> dict[str, Any]:
+    """One piece of feedback as a reviewer wants it: the pair, which rules flagged it and why, its history.
+
+    Raises UnknownFeedback.
+    """
+    history = feedback_history(settings, feedback_id)
+    if history is None:
+        raise UnknownFeedback(f"no feedback was received with feedback_id {feedback_id!r}")
+    rules = declared_rules(manifest_path())
+    pair = history.pop("attribution")
+    with read_warehouse(settings) as connection:
+        held_back = rows_of(
+            connection, "select * from marts.feedback_under_review where feedback_id = ?", [feedback_id]
+        )
+    found = pair or (held_back[0] if held_back else None)
+    return {
+        "feedback_id": feedback_id,
+        "flags": [{**flag, "description": rules[flag["rule"]].description} for flag in history["flags"]],
+        "pair": {name: value for name, value in found.items() if value is not None} if found else None,
+        **{name: value for name, value in history.items() if name not in ("feedback_id", "flags")},
+    }
+
+
 def decide(
     settings: Settings,
     feedback_ids: Sequence[str],
@@ -130,8 +172,9 @@ def oldest_reviewed(settings: Settings, first: date, last: date) -> date | None:
         return None
     with connect(settings, stores=(ledger,)) as connection:
         reviewed: list[Any] = connection.execute(
-            f"select distinct feedback_id from read_parquet('{ledger.url(REVIEWS.name)}/received_date=*/{LEDGER_FILE}', "
-            "hive_partitioning = true) where feedback_id is not null and received_date between ? and ?",
+            "select distinct feedback_id "
+            f"from read_parquet('{ledger.url(REVIEWS.name)}/received_date=*/{LEDGER_FILE}', hive_partitioning = true) "
+            "where feedback_id is not null and received_date between ? and ?",
             [first, last],
         ).fetchall()
     if not reviewed:

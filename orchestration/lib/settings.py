@@ -37,6 +37,10 @@ class SettingsError(ValueError):
     """A setting has a value that can not be used; the message names it and the cure."""
 
 
+class StateError(RuntimeError):
+    """What was asked for is not there, or not yet; the message says what to do. A command exits with 1."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The platform's configuration. Paths are absolute; URLs are anything that fsspec opens."""

@@ -30,9 +30,9 @@ def accounts_table(settings: Settings, first: date, last: date) -> str:
         ).fetchall()
     full = [row for row in rows if row[1]]
     total = ["all", *(sum(row[i] for row in full) for i in range(1, len(STATES) + 2))]
-    table = _table(["received", "lines", *(s.replace("_", " ") for s in STATES)], [*full, total])
+    accounts = table(["received", "lines", *(s.replace("_", " ") for s in STATES)], [*full, total])
     empty = len(rows) - len(full)
-    return table + (f"\n({empty} days without a feedback line)" if empty else "")
+    return accounts + (f"\n({empty} days without a feedback line)" if empty else "")
 
 
 def datasets_table(settings: Settings) -> str:
@@ -57,10 +57,11 @@ def datasets_table(settings: Settings) -> str:
             )
     if not rows:
         return "no dataset has a version yet"
-    return _table(["dataset", "version", "rows", "added", "changed", "removed", ""], rows)
+    return table(["dataset", "version", "rows", "added", "changed", "removed", ""], rows)
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Columns of text for a terminal; numbers stand to the right."""
     cells = [[f"{c:,}" if isinstance(c, int) else str(c) for c in row] for row in [header, *rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     numbers = [isinstance(c, int) for c in next(iter(rows), header)]

@@ -14,13 +14,13 @@ import duckdb
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib.build_window import Versions
 from orchestration.lib.duck import connect
-from orchestration.lib.settings import Settings
+from orchestration.lib.settings import Settings, StateError
 
 ALIAS = "warehouse"
 PATIENCE_SECONDS = 120.0
 
 
-class WarehouseUnreadable(RuntimeError):
+class WarehouseUnreadable(StateError):
     """There is no warehouse yet, or somebody writes it and does not stop."""
 
 
@@ -72,6 +72,13 @@ def has_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) ->
         [ALIAS, schema, table],
     ).fetchone()
     return bool(row and row[0])
+
+
+def rows_of(connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
+    """A query's rows by column name."""
+    cursor = connection.execute(query, list(parameters))
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def built_versions(settings: Settings) -> Versions:
