@@ -12,7 +12,6 @@ from orchestration.lib.warehouse import read_warehouse
 class Example:
     """One dead letter: where it is, what is wrong with it, and how it begins."""
 
-    received_date: date
     source_file: str
     source_line: int
     detail: str | None
@@ -56,7 +55,7 @@ def dead_letters(
         ).fetchall()
         shown = connection.execute(
             f"""
-            select stream, reason, received_date, source_file, source_line, detail, left(raw, {raw_characters})
+            select stream, reason, source_file, source_line, detail, left(raw, {raw_characters})
             from marts.dead_letter
             where {narrowed}
             qualify row_number() over (
@@ -89,7 +88,7 @@ def dead_letters_text(groups: list[DeadLetters]) -> str:
         days = f"{group.first}" if group.first == group.last else f"{group.first} to {group.last}"
         lines = [f"{group.lines:,} {group.stream} lines are {group.reason} ({days})", f"  {group.cure}"]
         for example in group.examples:
-            place = f"{group.stream}/dt={example.received_date}/{example.source_file}:{example.source_line}"
+            place = f"{example.source_file}:{example.source_line}"
             lines.append(f"  {place}" + (f"  {example.detail}" if example.detail else ""))
             lines.append(f"    {example.raw!r}" if not example.raw.isprintable() else f"    {example.raw}")
         parts.append("\n".join(lines))
