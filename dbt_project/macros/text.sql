@@ -47,11 +47,23 @@
     ], lambda counted: counted.letters > 0)).name
 {%- endmacro %}
 
-{# A text but for spaces around it and at line ends, Unicode's forms and line ends: case and words count. #}
-{% macro spelled_alike(text) -%}
-    {{ return(adapter.dispatch('spelled_alike')(text)) }}
+{#
+    Whether two texts differ in spaces, line breaks and the forms of Unicode at most; case and words count.
+    Where lines are indented, as in code, spaces count but for those at line ends.
+#}
+{% macro same_text(one, other) -%}
+    {{ return(adapter.dispatch('same_text')(one, other)) }}
 {%- endmacro %}
 
-{% macro duckdb__spelled_alike(text) -%}
-    trim(regexp_replace(nfc_normalize({{ text }}), '[ \t\r]*\r?\n|\r', chr(10), 'g'), chr(32) || chr(9) || chr(10) || chr(13))
+{% macro duckdb__same_text(one, other) -%}
+    case
+        when regexp_matches({{ one }}, '\n[ \t]') or regexp_matches({{ other }}, '\n[ \t]')
+            then {{ line_ends_trimmed(one) }} = {{ line_ends_trimmed(other) }}
+        else trim(regexp_replace(nfc_normalize({{ one }}), '\s+', ' ', 'g'))
+            = trim(regexp_replace(nfc_normalize({{ other }}), '\s+', ' ', 'g'))
+    end
+{%- endmacro %}
+
+{% macro line_ends_trimmed(text) -%}
+    rtrim(regexp_replace(nfc_normalize({{ text }}), '[ \t\r]*\n', chr(10), 'g'), concat(' ', chr(9), chr(10), chr(13)))
 {%- endmacro %}

@@ -48,7 +48,7 @@ texts as (
 final as (
     select
         feedback_received_date, feedback_source_file, feedback_source_line,
-        {{ spelled_alike('correction') }} = {{ spelled_alike('output') }} as is_same_text,
+        {{ same_text('correction', 'output') }} as is_same_text,
         length(correction) as correction_characters,
         length(output) as output_characters,
         len(correction_words) as correction_words,

@@ -7,7 +7,7 @@
 
 -- What was said of one output by one user, and from when to when it held. Held back or not, it was said. What
 -- came later than the rules look back is left out, and what could have ended the rest is read twice as far back:
--- so a day sees the same statements whatever run it is judged in.
+-- so a day sees the same statements whatever run it is judged in. An annotator rates and improves by trade.
 with statements as (
     select
         request_id, author_id, feedback_type, reward, feedback_id, feedback_at, paired_date,
@@ -18,6 +18,15 @@ with statements as (
         and feedback_at >= {{ end_of_day('feedback_received_date') }} - interval '{{ var("rules_window_days") }} days'
         and (feedback_type = 'explicit_correction' or reward is not null)
         and coalesce(target_kind, 'output') in ('output', 'turn')
+        and coalesce(source, 'user') = 'user'
+),
+
+-- A correction that changes nothing contradicts nothing.
+no_corrections as (
+    select feedback_received_date, feedback_source_file, feedback_source_line
+    from {{ ref('int_correction_measures') }}
+    where is_same_text
+        and paired_date between {{ rules_look_back_to() }} - {{ var('rules_window_days') + 1 }} and date '{{ var("window_to") }}'
 ),
 
 retracted as (
@@ -28,28 +37,34 @@ retracted as (
     group by retracts, author_id
 ),
 
+said as (
+    select statements.*
+    from statements
+    anti join no_corrections using (feedback_received_date, feedback_source_file, feedback_source_line)
+),
+
 -- Only outputs that somebody corrected are asked about.
 corrected as (
-    select distinct request_id, author_id from statements where feedback_type = 'explicit_correction'
+    select distinct request_id, author_id from said where feedback_type = 'explicit_correction'
 ),
 
 ended as (
     select
-        statements.*,
+        said.*,
         least(
-            min(statements.paired_date) over (
-                partition by statements.request_id, statements.author_id, statements.feedback_type
-                order by statements.feedback_at, statements.feedback_received_date,
-                    statements.feedback_source_file, statements.feedback_source_line
+            min(said.paired_date) over (
+                partition by said.request_id, said.author_id, said.feedback_type
+                order by said.feedback_at, said.feedback_received_date,
+                    said.feedback_source_file, said.feedback_source_line
                 rows between 1 following and unbounded following
             ),
             retracted.retracted_date
         ) as ended_date
-    from statements
+    from said
     inner join corrected using (request_id, author_id)
     left join retracted
-        on statements.feedback_id = retracted.feedback_id
-        and statements.author_id is not distinct from retracted.author_id
+        on said.feedback_id = retracted.feedback_id
+        and said.author_id is not distinct from retracted.author_id
 ),
 
 -- What did not hold at the end of any day was put right at once.

@@ -1,5 +1,5 @@
 {%- do rule(
-    description='The correction is the output again, but for spaces, line ends and the spelling of Unicode.',
+    description='The correction is the output again, but for spaces, line breaks and the forms of Unicode.',
     source='Grundkiewicz and Junczys-Dowmunt 2014, WikEd: edits that change nothing are left out of correction corpora.',
     priority=20
 ) -%}

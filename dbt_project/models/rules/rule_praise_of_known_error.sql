@@ -21,10 +21,17 @@ praise as (
     where reward >= {{ threshold.praise }} and coalesce(source, 'user') = 'user'
 ),
 
+no_corrections as (
+    select feedback_received_date, feedback_source_file, feedback_source_line
+    from {{ ref('int_correction_measures') }}
+    where is_same_text and paired_date between {{ rules_look_back_to() }} and date '{{ var("window_to") }}'
+),
+
 -- Two authors a day are enough to know whether somebody else than the one who praises found the error.
 errors as (
     select request_id, paired_date, author_id, min(feedback_at) as feedback_at
     from statements
+    anti join no_corrections using (feedback_received_date, feedback_source_file, feedback_source_line)
     where feedback_type = 'explicit_correction' or (source = 'annotator' and reward <= {{ threshold.blame }})
     group by request_id, paired_date, author_id
     qualify row_number() over (partition by request_id, paired_date order by min(feedback_at), author_id) <= 2
