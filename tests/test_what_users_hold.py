@@ -10,6 +10,7 @@ import dagster as dg
 import datasets
 import pytest
 
+from orchestration.contracts.json_schema import STREAMS
 from orchestration.contracts.reasons import STATES
 from orchestration.definitions import defs
 from orchestration.defs.resources import PlatformResource
@@ -50,7 +51,7 @@ def test_the_manifest_says_what_the_files_are(platform: Platform) -> None:
     assert manifest["parent_version"].startswith(str(DAY_1))
     assert manifest["rows"] == {"train": 40}
     assert manifest["changes"] == {"added": 20, "changed": 0, "removed": 0}
-    assert len(manifest["ledger_files"]) == 4
+    assert len(manifest["ledger_files"]) == 2 * len(STREAMS)
     assert manifest["gate"]["result"] == "passed"
     for file in manifest["files"]:
         content = (latest(platform) / file["path"]).read_bytes()

@@ -35,9 +35,9 @@
 
 {% macro duckdb__script(text) -%}
     {%- set scripts = {
-        'latin': '\p{Latin}', 'cyrillic': '\p{Cyrillic}', 'greek': '\p{Greek}', 'arabic': '\p{Arabic}',
-        'hebrew': '\p{Hebrew}', 'devanagari': '\p{Devanagari}', 'thai': '\p{Thai}', 'hangul': '\p{Hangul}',
-        'han_kana': '[\p{Han}\p{Hiragana}\p{Katakana}]',
+        'latin': '\\p{Latin}', 'cyrillic': '\\p{Cyrillic}', 'greek': '\\p{Greek}', 'arabic': '\\p{Arabic}',
+        'hebrew': '\\p{Hebrew}', 'devanagari': '\\p{Devanagari}', 'thai': '\\p{Thai}', 'hangul': '\\p{Hangul}',
+        'han_kana': '[\\p{Han}\\p{Hiragana}\\p{Katakana}]',
     } -%}
     {#- The most of (letters, name) structs is the name with most letters; one without letters is none. -#}
     list_max(list_filter([
