@@ -57,8 +57,8 @@ benchmark: install ## Time a run beside a hand-written DuckDB floor
 	@$(BIN)/python -m benchmarks.one_day
 
 .PHONY: schemas
-schemas: install ## Write the published JSON Schemas anew from the events' description
-	@$(BIN)/python -m orchestration.contracts.json_schema
+schemas: install ## Check the events' schema versions; write JSON Schemas, docs/events.md and dbt's columns
+	@$(BIN)/python -m orchestration.contracts.published
 
 .PHONY: lock
 lock: ## Resolve the dependencies anew (needs uv)

@@ -13,12 +13,14 @@ def environment(data_dir: Path) -> dict[str, str]:
     return {**kept, "FEEDBACK_DATA_DIR": str(data_dir), "FEEDBACK_DATA_DOCS": "false"}
 
 
-def start(data_dir: Path, *arguments: str, output: Path | None = None) -> subprocess.Popen[str]:
+def start(
+    data_dir: Path, *arguments: str, output: Path | None = None, repository: Path = REPOSITORY
+) -> subprocess.Popen[str]:
     """Starts `attribution …` in its own process group, so that a kill reaches what it started, too."""
     return subprocess.Popen(
         [sys.executable, "-m", "orchestration.cli", *arguments],
-        cwd=REPOSITORY,
-        env=environment(data_dir),
+        cwd=repository,
+        env={**environment(data_dir), "PYTHONPATH": str(repository)},
         stdout=output.open("w") if output else subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -45,6 +45,7 @@
         {{ inferences }}.propensity,
         {{ feedback }}.extras as feedback_extras,
         {{ inferences }}.extras as inference_extras,
+        {{ schema_columns(feedback, inferences) }}
         {{ pairs }}.reason as matched_by,
         {{ pairs }}.feedback_source_file,
         {{ pairs }}.feedback_source_line,

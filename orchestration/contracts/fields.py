@@ -7,6 +7,7 @@ that the three can not drift apart.
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 
 class Kind(Enum):
@@ -40,6 +41,11 @@ class Field:
     `column` is the ledger column (default: the field's name). `aliases` are other names for the same
     field. `properties` are the fields inside an OBJECT whose types are checked; unknown ones beside
     them are welcome and stay in the object.
+
+    `since` and `until` are the first and the last schema version that know the name. An event of an older
+    version is lifted: `lift` says where such an event may carry the value, as `extras.<key>` or
+    `<object field>.<key>`; `default` is what an event without the field means. `mart` is the column of
+    `marts.attributed_feedback` (default: the ledger column) of a field that came with a later version.
     """
 
     name: str
@@ -50,10 +56,33 @@ class Field:
     aliases: tuple[str, ...] = ()
     properties: tuple["Field", ...] = ()
     column: str = ""
+    since: int = 1
+    until: int | None = None
+    lift: str = ""
+    default: Any = None
+    mart: str = ""
+
+    def is_in(self, version: int) -> bool:
+        """Whether a schema version knows the field."""
+        return self.since <= version and (self.until is None or version <= self.until)
 
     @property
     def ledger_column(self) -> str:
         return self.column or self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """A field that a version replaced by its parts: `whole` and `parts` are ledger columns.
+
+    An older event's value is taken apart at the first separators; one without them is the last part. A newer
+    event's parts are put together again, so that the old column keeps its meaning.
+    """
+
+    since: int
+    whole: str
+    parts: tuple[str, ...]
+    separator: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +91,7 @@ class Stream:
 
     `envelope` names an object in which the same fields may be nested (`feedback{}`).
     `version` is the newest schema version that a producer may state; events without one are of version 1.
+    `fields` are those of all versions (`fields_of` gives one version's), `examples` by version.
     """
 
     name: str
@@ -70,13 +100,17 @@ class Stream:
     description: str
     fields: tuple[Field, ...]
     envelope: str | None = None
-    examples: tuple[str, ...] = field(default=())
+    splits: tuple[Split, ...] = ()
+    examples: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def asset_name(self) -> str:
         return f"raw_{self.name}"
 
-    def field_names(self) -> tuple[str, ...]:
-        """Every top-level key that has a meaning, aliases and envelope included."""
-        names = [name for f in self.fields for name in (f.name, *f.aliases)]
+    def fields_of(self, version: int) -> tuple[Field, ...]:
+        return tuple(f for f in self.fields if f.is_in(version))
+
+    def field_names(self, version: int) -> tuple[str, ...]:
+        """Every top-level key that has a meaning in a version, aliases and envelope included."""
+        names = [name for f in self.fields_of(version) for name in (f.name, *f.aliases)]
         return (*names, *((self.envelope,) if self.envelope else ()))

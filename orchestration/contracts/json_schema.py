@@ -1,7 +1,6 @@
-"""The published JSON Schemas, one file a stream and version, made from the streams' descriptions.
+"""The JSON Schemas, one a stream and version, made from the streams' descriptions.
 
-`python -m orchestration.contracts.json_schema` writes them; a test fails when a file differs from what
-this module would write. They claim exactly what the platform checks line by line, no more.
+They claim exactly what the platform checks line by line, no more. `published.py` writes them.
 """
 
 import json
@@ -42,6 +41,8 @@ def _property(field: Field) -> dict[str, Any]:
         schema["enum"] = [*field.enum, None]
     if field.name == "schema_version":
         schema["minimum"] = 1
+    if field.default is not None:
+        schema["default"] = field.default
     if field.properties:
         schema["properties"] = {p.name: _property(p) for p in field.properties}
         schema["additionalProperties"] = True
@@ -58,20 +59,23 @@ def _all_present(names: tuple[str, ...], envelope: str) -> dict[str, Any]:
     return {"allOf": [{"anyOf": _present(name, envelope)} for name in names]}
 
 
-def json_schema(stream: Stream) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a stream's newest version."""
-    properties = {name: _property(f) for f in stream.fields for name in (f.name, *f.aliases)}
-    properties["schema_version"]["maximum"] = stream.version
+def json_schema(stream: Stream, version: int) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a stream's version."""
+    fields = stream.fields_of(version)
+    properties = {name: _property(f) for f in fields for name in (f.name, *f.aliases)}
+    # An event may leave its version out only if it is of the first.
+    stated: dict[str, Any] = {"maximum": 1} if version == 1 else {"type": ["integer"], "const": version}
+    properties["schema_version"] |= stated
     schema: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:feedback-attribution:{stream.event}:{stream.version}",
+        "$id": f"urn:feedback-attribution:{stream.event}:{version}",
         "title": stream.event,
         "description": stream.description,
         "type": "object",
         "properties": properties,
-        "required": [f.name for f in stream.fields if f.required],
+        "required": [f.name for f in fields if f.required] + ["schema_version"] * (version > 1),
         "additionalProperties": True,
-        "examples": [json.loads(example) for example in stream.examples],
+        "examples": [json.loads(example) for example in stream.examples.get(version, ())],
     }
     if stream.envelope:
         inner = {name: value for name, value in properties.items() if name != "schema_version"}
@@ -84,28 +88,20 @@ def json_schema(stream: Stream) -> dict[str, Any]:
                 "additionalProperties": True,
             },
         }
+        # What carries a feedback is told by its column: a later version may call the field otherwise.
+        names = {f.ledger_column: f.name for f in fields} | {"inference_request_id": "inference_request_id"}
         references = (("request_id",), ("inference_request_id",), ("session_id",), ("chosen_request_id",))
         carriers = (("feedback_type",), *(group for groups in TYPE_FIELDS.values() for group in groups))
         schema["allOf"] = [
-            {"anyOf": [_all_present(group, stream.envelope) for group in groups]} for groups in (references, carriers)
+            {"anyOf": [_all_present(tuple(names[n] for n in group), stream.envelope) for group in groups]}
+            for groups in (references, carriers)
         ]
     return schema
 
 
-def schema_path(stream: Stream) -> Path:
-    return SCHEMA_DIR / f"{stream.event}.v{stream.version}.json"
+def schema_path(stream: Stream, version: int) -> Path:
+    return SCHEMA_DIR / f"{stream.event}.v{version}.json"
 
 
-def schema_text(stream: Stream) -> str:
-    return json.dumps(json_schema(stream), indent=2, ensure_ascii=False) + "\n"
-
-
-def main() -> None:
-    SCHEMA_DIR.mkdir(exist_ok=True)
-    for stream in STREAMS:
-        schema_path(stream).write_text(schema_text(stream), encoding="utf-8")
-        print(f"wrote {schema_path(stream).relative_to(Path.cwd())}")
-
-
-if __name__ == "__main__":
-    main()
+def schema_text(stream: Stream, version: int) -> str:
+    return json.dumps(json_schema(stream, version), indent=2, ensure_ascii=False) + "\n"

@@ -15,7 +15,7 @@ from expectations.thresholds import load_thresholds
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
-from orchestration.lib.ledger import ledger_path
+from orchestration.lib.ledger import ledger_metadata, ledger_path
 from orchestration.lib.ledger_sql import ledger_columns
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.settings import Settings
@@ -43,6 +43,8 @@ class Gates:
         from expectations import ledger
 
         path = Store(self._settings.ledger_url).url(ledger_path(stream.name, day))
+        # A day that was not loaded since has the columns of the schema version of its time.
+        version = int(ledger_metadata(self._settings, stream, "schema_version")[day])
         return self._session.validate(
             gate=f"{LEDGER_GATE} on {stream.asset_name}",
             asset_name=stream.asset_name,
@@ -50,7 +52,7 @@ class Gates:
             query=f"select * from read_parquet('{path}', hive_partitioning = true)",
             suite=ledger.build_suite(
                 stream=stream.name,
-                columns=[*ledger_columns(stream), "received_date"],
+                columns=[*ledger_columns(stream, version), "received_date"],
                 lines_received=lines_received,
                 thresholds=self._thresholds,
             ),

@@ -98,7 +98,8 @@ def _received(settings: Settings, stream: Stream, key: str, value: str) -> list[
         rows = rows_of(
             connection,
             f"select * from read_parquet('{ledger.url(stream.name)}/received_date=*/{LEDGER_FILE}', "
-            f"hive_partitioning = true) where {key} = ? order by received_date, source_file, source_line",
+            f"hive_partitioning = true, union_by_name = true) where {key} = ? "
+            "order by received_date, source_file, source_line",
             [value],
         )
     return [{name: v for name, v in row.items() if v is not None} for row in rows]

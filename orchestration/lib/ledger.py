@@ -76,6 +76,12 @@ def load_partition(
     """
     landing, ledger = Store(settings.landing_url), Store(settings.ledger_url)
     files = landing_files(landing, stream.name, day)
+    if not files and (kept := _loaded_before(ledger, stream, day)) and kept.lines:
+        tell(
+            f"{stream.name} {day}: its {kept.files} landing files are gone, so its {kept.lines:,} lines stay in the "
+            "ledger as they were read; put the files back to have them read again"
+        )
+        return kept
     reader = LineReader(landing, files, max_line_bytes=settings.max_line_bytes)
     scratch = settings.data_dir / ".scratch"
     scratch.mkdir(parents=True, exist_ok=True)
@@ -94,6 +100,18 @@ def load_partition(
         beside.unlink(missing_ok=True)
     dead_letters = {reason: n for reason, n in sorted(rows_by_reason.items(), key=str) if reason is not None}
     return LedgerPartition(stream.name, day, rows, dead_letters, len(files), size)
+
+
+def _loaded_before(ledger: Store, stream: Stream, day: date) -> LedgerPartition | None:
+    """What the ledger has of a day; None if it was never loaded."""
+    path = Path(ledger.full(ledger_path(stream.name, day)))
+    if not path.exists():
+        return None
+    parquet = pq.ParquetFile(path)
+    reasons = Counter(parquet.read(columns=["dead_letter_reason"])["dead_letter_reason"].to_pylist())
+    dead_letters = {reason: n for reason, n in sorted(reasons.items(), key=str) if reason is not None}
+    files = len(json.loads(parquet.metadata.metadata[b"landing_files"]))
+    return LedgerPartition(stream.name, day, parquet.metadata.num_rows, dead_letters, files, path.stat().st_size)
 
 
 def _write(

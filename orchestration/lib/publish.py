@@ -13,7 +13,7 @@ from expectations.report import GateReport
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib.card import dataset_card
 from orchestration.lib.catalog import PASSED, Catalog
-from orchestration.lib.ledger import LEDGER_FILE
+from orchestration.lib.ledger import LEDGER_FILE, ledger_metadata
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.settings import Settings
 from orchestration.lib.snapshot import (
@@ -99,6 +99,20 @@ class Staging:
             parent = f"select * from read_parquet([{urls}])"
         return count_changes(connection, parent=parent, child=self.rows_query)
 
+    def _schema_changes(self, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+        """What is another than in the parent: schema versions, columns, columns' types."""
+        if not self._made.parent:
+            return {"columns_added": [], "columns_removed": [], "columns_retyped": [], "schema_version_of_parent": None}
+        urls = ", ".join(f"'{u}'" for u in self._catalog.data_urls(self._made.parent))
+        parent = column_types(connection, f"select * from read_parquet([{urls}])")
+        child = column_types(connection, self.rows_query)
+        return {
+            "columns_added": [c for c in child if c not in parent],
+            "columns_removed": [c for c in parent if c not in child],
+            "columns_retyped": [c for c in child if c in parent and child[c] != parent[c]],
+            "schema_version_of_parent": self._catalog.manifest(self._made.parent).get("schema_version"),
+        }
+
     def publish(self, connection: duckdb.DuckDBPyConnection, *, gates: list[GateReport]) -> dict[str, Any]:
         """Adds card and manifest, and makes the version visible in one step; returns the manifest."""
         made = self._made
@@ -117,6 +131,7 @@ class Staging:
             ],
             "recipe": self._recipe.to_dict(),
             "schema_version": {stream.event: stream.version for stream in STREAMS},
+            "schema_changes": self._schema_changes(connection),
             "ledger_files": _ledger_files(self._settings, made.day),
             "gate": {"result": PASSED, "reports": [gate.to_dict() for gate in gates]},
         }
@@ -137,10 +152,15 @@ def _ledger_files(settings: Settings, day: date) -> list[dict[str, Any]]:
     ledger = Store(settings.ledger_url)
     files = []
     for stream in STREAMS:
+        versions = {str(d): int(v) for d, v in ledger_metadata(settings, stream, "schema_version").items()}
         for folder in ledger.folders(stream.name):
             if folder.removeprefix("received_date=") <= day.isoformat():
                 files += [
-                    {"path": f"ledger/{f.path}", "bytes": f.bytes}
+                    {
+                        "path": f"ledger/{f.path}",
+                        "bytes": f.bytes,
+                        "schema_version": versions[folder.removeprefix("received_date=")],
+                    }
                     for f in ledger.files(f"{stream.name}/{folder}")
                     if f.name == LEDGER_FILE
                 ]

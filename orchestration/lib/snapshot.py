@@ -9,7 +9,7 @@ from datetime import date
 
 import duckdb
 
-from orchestration.lib.ledger_sql import quote
+from orchestration.lib.field_sql import quote
 from orchestration.lib.recipe import Recipe
 
 # Rows are hashed in buckets, so that no aggregate holds more than a 4096th of the dataset at once.
@@ -77,6 +77,13 @@ def _row_hash(types: dict[str, str]) -> str:
     return f"sha256({' || chr(31) || '.join(parts)})"
 
 
+def _comparable(own: dict[str, str], other: dict[str, str]) -> str:
+    """The hash of a row's columns that both sides have, and of what it holds in those that only it has."""
+    both = {column: own[column] for column in sorted(own) if column in other}
+    alone = " || ".join(f"coalesce({quote(c + '=')} || {c}::varchar, '')" for c in sorted(own) if c not in other)
+    return _row_hash(both) + (f" || {alone}" if alone else "")
+
+
 def column_types(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
     return {row[0]: row[1] for row in connection.execute(f"describe {query}").fetchall()}
 
@@ -101,13 +108,18 @@ def content_hash(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[str
 
 
 def count_changes(connection: duckdb.DuckDBPyConnection, *, parent: str | None, child: str) -> Changes:
-    """Compares two queries' rows by feedback_id. Without a parent every row is added."""
+    """Compares two queries' rows by feedback_id. Without a parent every row is added.
+
+    A column that only one side has counts where it holds something: a row is not another for a new column that is
+    null in it.
+    """
     if parent is None:
         return Changes(content_hash(connection, child)[1], 0, 0)
+    before, after = column_types(connection, parent), column_types(connection, child)
     row = connection.execute(
         f"""
-        with old as (select feedback_id, {_row_hash(column_types(connection, parent))} as h from ({parent})),
-        new as (select feedback_id, {_row_hash(column_types(connection, child))} as h from ({child}))
+        with old as (select feedback_id, {_comparable(before, after)} as h from ({parent})),
+        new as (select feedback_id, {_comparable(after, before)} as h from ({child}))
         select
             count(*) filter (where old.h is null),
             count(*) filter (where old.h <> new.h),

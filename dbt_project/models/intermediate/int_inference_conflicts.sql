@@ -2,7 +2,7 @@
 
 {#- The columns that make up an inference's content; the line's place and schema version do not. -#}
 {%- set plain = ['inference_at', 'model_version', 'model_name', 'variant', 'endpoint', 'session_id', 'turn',
-                 'user_id', 'exposed', 'propensity'] -%}
+                 'user_id', 'exposed', 'propensity'] + new_inference_columns() -%}
 {%- set json = ['params', 'input', 'output', 'components', 'system', 'extras'] -%}
 
 with receipts as (
