@@ -25,7 +25,7 @@ LINE_COLUMNS: tuple[tuple[str, str], ...] = (
 _STRINGS = r'"(?:[^"\\]|\\.)*"'
 # What DuckDB's parser takes and JSON forbids: trailing commas, NaN, Infinity. Looked for where a value may
 # stand, and again without the strings only where that found something: the second look costs ten times more.
-_LENIENT = r",\s*[\]}]|[:,\[]\s*-?[NnIi][AaNn][NnFf]"
+_LENIENT = r",\s*[\]}]|(?:^|[:,\[])\s*-?[NnIi][AaNn][NnFf]"
 
 
 def ledger_columns(stream: Stream, version: int | None = None) -> dict[str, str]:
