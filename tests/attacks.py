@@ -30,8 +30,14 @@ _TOPICS = {
     "ja": ("{a}の首都は{b}で、川の名前は{c}です", "{a}を使うときは先に{b}を確認してから{c}を閉じてください"),
     "py": ("def {a}_{b}(items):\n    return sorted(items, key={c})", "for {a} in {b}:\n    print({a}, {c})"),
 }
-_NAMES = tuple(["alpha", "beta", "gamma", "delta", "omega", "sigma", "kappa", "lambda", "zeta", "theta", "iota", "rho", "tau", "phi", "chi", "psi"])
-_SPAM = tuple(["купите", "дешёвые", "окна", "сегодня", "скидка", "звоните", "быстро", "ремонт", "квартир", "недорого", "гарантия", "доставка"])
+_NAMES = (
+    "alpha", "beta", "gamma", "delta", "omega", "sigma", "kappa", "lambda", "zeta", "theta", "iota", "rho", "tau",
+    "phi", "chi", "psi",
+)  # fmt: skip
+_SPAM = (
+    "купите", "дешёвые", "окна", "сегодня", "скидка", "звоните", "быстро", "ремонт", "квартир", "недорого", "гарантия",
+    "доставка",
+)  # fmt: skip
 _FOREIGN = tuple(f"{a}{b}" for a in ("zor", "quim", "vex", "yil", "drab") for b in ("ant", "ule", "ock", "ify", "esp"))
 
 
@@ -93,8 +99,8 @@ class _Maker:
         self._programs()
         for plant in (
             self._bursts, self._contradictions, self._wrong_versions, self._intruders, self._no_ops, self._outliers,
-            self._flat_raters, self._contrarian, self._campaign, self._praise_of_errors, self._too_fast, self._senseless,
-            self._resent,
+            self._flat_raters, self._contrarian, self._campaign, self._praise_of_errors, self._too_fast,
+            self._senseless, self._resent,
         ):  # fmt: skip
             plant()
         return self.traffic

@@ -29,28 +29,42 @@ _LITERALS = (
 )  # fmt: skip
 ODD_TIMES = (
     "2024-05-01T10:00:00Z", "2024-05-01t10:00:00z", "2024-05-01 10:00:00", "2024-05-01T10:00:00",
-    "2024-05-01T10:00:00+14:00", "2024-05-01T10:00:00-12:00", "2024-05-01T10:00:00+23:59", "2024-05-01T10:00:00+24:00",
-    "2024-05-01T10:00:00+15", "2024-05-01T10:00:00+0000", "2024-05-01T10:00:00 +00:00", "2024-05-01T10:00:00.123456789Z",
-    "2024-05-01T10:00:00." + "9" * 40 + "Z", "2024-05-01T10:00:00.Z", "2024-05-01T10:00:00,5Z", "2016-12-31T23:59:60Z",
-    "2024-05-01T23:59:60Z", "2024-05-01T10:00:61Z", "2024-05-01T24:00:00Z", "2024-05-01T25:00:00Z", "2024-02-30T10:00:00Z",
-    "2023-02-29T10:00:00Z", "2024-02-29T10:00:00Z", "2024-13-01T10:00:00Z", "2024-00-01T10:00:00Z", "2024-05-00T10:00:00Z",
+    "2024-05-01T10:00:00+14:00", "2024-05-01T10:00:00-12:00", "2024-05-01T10:00:00+23:59",
+    "2024-05-01T10:00:00+24:00",
+    "2024-05-01T10:00:00+15", "2024-05-01T10:00:00+0000", "2024-05-01T10:00:00 +00:00",
+    "2024-05-01T10:00:00.123456789Z",
+    "2024-05-01T10:00:00." + "9" * 40 + "Z", "2024-05-01T10:00:00.Z", "2024-05-01T10:00:00,5Z",
+    "2016-12-31T23:59:60Z",
+    "2024-05-01T23:59:60Z", "2024-05-01T10:00:61Z", "2024-05-01T24:00:00Z", "2024-05-01T25:00:00Z",
+    "2024-02-30T10:00:00Z",
+    "2023-02-29T10:00:00Z", "2024-02-29T10:00:00Z", "2024-13-01T10:00:00Z", "2024-00-01T10:00:00Z",
+    "2024-05-00T10:00:00Z",
     "0000-01-01T00:00:00Z", "0000-05-01T00:00:00Z", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00",
     "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00", "10000-01-01T00:00:00Z", "-2024-05-01T10:00:00Z",
-    "294247-01-10T04:00:54Z", "1969-12-31T23:59:59Z", "1582-10-10T00:00:00Z", "2024-05-01", "2024-05", "2024", "10:00:00Z",
-    "2024-W18-3", "2024-122T10:00:00Z", "20240501T100000Z", "01/05/2024 10:00", "May 1, 2024", "now", "today", "yesterday",
-    "infinity", "-infinity", "epoch", "1714557600", "1714557600000", "", " ", " 2024-05-01T10:00:00Z", "2024-05-01T10:00:00Z ",
+    "294247-01-10T04:00:54Z", "1969-12-31T23:59:59Z", "1582-10-10T00:00:00Z", "2024-05-01", "2024-05",
+    "2024", "10:00:00Z",
+    "2024-W18-3", "2024-122T10:00:00Z", "20240501T100000Z", "01/05/2024 10:00", "May 1, 2024", "now",
+    "today", "yesterday",
+    "infinity", "-infinity", "epoch", "1714557600", "1714557600000", "", " ", " 2024-05-01T10:00:00Z",
+    "2024-05-01T10:00:00Z ",
     "2024-05-01T10:00:00Z\n", "2024-05-01T10:00:00Z\x00", "２０２４-05-01T10:00:00Z", "٢٠٢٤-05-01T10:00:00Z",
     "2024\u201005\u201001T10:00:00Z", "2024-05-01T10:00:00UTC", "2024-05-01T10:00:00 Europe/Berlin",
-    "2024-05-01T10:00:00[UTC]", "2024-5-1T1:2:3Z", "2024-05-01T10:00Z", "2024-05-01T10Z", "290309-12-22 (BC) 00:00:00Z",
+    "2024-05-01T10:00:00[UTC]", "2024-5-1T1:2:3Z", "2024-05-01T10:00Z", "2024-05-01T10Z",
+    "290309-12-22 (BC) 00:00:00Z",
 )  # fmt: skip
 ODD_TEXTS = (
-    "", " ", "\x00", "a\x00b", "null", "NaN", "true", "[]", "{}", "\ufeff", "\ufeffx", "\ud83d", "\udc00x", "😀", "e\u0301",
-    "\u2028\u2029\u0085", "\r\n", "\n", "\t", "\x1f", "\x7f", "'; drop table x; --", "\"", "\\", "\\u0041", "$.a", "~0/1",
-    ", ]", ":NaN", "[nan", "{\"a\": NaN,}", "%s {0}", "עברית \u202e", "x" * 5_000, "界" * 3_000, "\\" * 2_001, "\"" * 2_001,
+    "", " ", "\x00", "a\x00b", "null", "NaN", "true", "[]", "{}", "\ufeff", "\ufeffx", "\ud83d", "\udc00x",
+    "😀", "e\u0301",
+    "\u2028\u2029\u0085", "\r\n", "\n", "\t", "\x1f", "\x7f", "'; drop table x; --", "\"", "\\", "\\u0041",
+    "$.a", "~0/1",
+    ", ]", ":NaN", "[nan", "{\"a\": NaN,}", "%s {0}", "עברית \u202e",
+    "x" * 5_000, "界" * 3_000, "\\" * 2_001, "\"" * 2_001,
 )  # fmt: skip
 ODD_KEYS = (
-    "", " ", "a'b", "a\"b", "a.b", "$", "$.request_id", "feedback.rating", "a/b", "a~b", "~1", "[0]", "*", "\x00", "\n", "😀",
-    "Request_ID", "request_id ", "REQUEST_ID", "rating\x00", "\ufeffrequest_id", "raw", "source_file", "extras", "doc", "v",
+    "", " ", "a'b", "a\"b", "a.b", "$", "$.request_id", "feedback.rating", "a/b", "a~b", "~1", "[0]", "*",
+    "\x00", "\n", "😀",
+    "Request_ID", "request_id ", "REQUEST_ID", "rating\x00", "\ufeffrequest_id", "raw", "source_file",
+    "extras", "doc", "v",
     "received_date", "dead_letter_reason", "feedback_at", "c_rating", "k3", "x", "__proto__", "select",
 )  # fmt: skip
 
@@ -63,7 +77,8 @@ _ANYTHING = (
 # Ids out of small pools, so that feedback meets inferences, repeats itself, and is reviewed.
 _POOLS = {
     "request_id": ("req", 2_000), "inference_request_id": ("req", 2_000), "chosen_request_id": ("req", 2_000),
-    "rejected_request_id": ("req", 2_000), "feedback_id": ("fb", 3_000), "retracts": ("fb", 3_000), "session_id": ("s", 60),
+    "rejected_request_id": ("req", 2_000), "feedback_id": ("fb", 3_000), "retracts": ("fb", 3_000),
+    "session_id": ("s", 60),
     "user_id": ("u", 80),
 }  # fmt: skip
 
@@ -85,7 +100,7 @@ def _value(rng: Random, name: str, schema: Event) -> Any:
         return rng.choice(schema["enum"])
     kind = rng.choice(schema.get("type") or ("string", "number", "boolean", "object", "array", "null"))
     if kind == "object":
-        inner = schema.get("properties") or dict.fromkeys(("temperature", "a", "b.c", ""), {})
+        inner = schema.get("properties") or {key: {} for key in ("temperature", "a", "b.c", "")}
         return {key: _value(rng, key, of_key) for key, of_key in inner.items() if rng.randrange(2)}
     if kind == "array":
         return [_anything(rng) for _ in range(rng.randrange(3))]
@@ -216,7 +231,8 @@ def _cut(rng: Random, line: bytes) -> bytes:
 def _bytes_in(rng: Random, line: bytes) -> bytes:
     at = rng.randrange(len(line) + 1)
     odd = (
-        b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf4\x90\x80\x80", b"\x00", b"\x0b", b"\x0c", b"\r", b"\n", b"\t", b" ",
+        b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf4\x90\x80\x80", b"\x00", b"\x0b", b"\x0c",
+        b"\r", b"\n", b"\t", b" ",
         b"\xef\xbb\xbf", b"\xc2\xa0", b",", b"]", b"}", b"\"", b"\\", b"NaN", b"//", b"/* */", b"#", b"\x1a",
     )  # fmt: skip
     return line[:at] + rng.choice(odd) + line[at:]
@@ -224,8 +240,10 @@ def _bytes_in(rng: Random, line: bytes) -> bytes:
 
 def _around(rng: Random, line: bytes) -> bytes:
     before, after = rng.choice((
-            (b"\xef\xbb\xbf", b""), (b"", b"\r"), (b" \t", b" \t\r"), (b"[", b"]"), (b"", b","), (b"", b" // no"), (b"", line),
-            (b"", b"\n"), (b"\n\n", b""), (b"", b"\n \t\r\n"), (b"\x00", b""), (b"", b"\x00"), (b"\xc2\xa0", b""), (b"\x0c", b""),
+            (b"\xef\xbb\xbf", b""), (b"", b"\r"), (b" \t", b" \t\r"), (b"[", b"]"), (b"", b","), (b"",
+            b" // no"), (b"", line),
+            (b"", b"\n"), (b"\n\n", b""), (b"", b"\n \t\r\n"), (b"\x00", b""), (b"", b"\x00"),
+            (b"\xc2\xa0", b""), (b"\x0c", b""),
             (b"data: ", b""), (b'"', b'"'), (b"\x1e", b""), (b"", b"\x0b"), (b"", b"}"),
         ),
     )  # fmt: skip
@@ -236,7 +254,8 @@ def _twice(rng: Random, line: bytes) -> bytes:
     """One key twice in the object."""
     name, value = rng.choice((
             (b'"rating"', b"1"), (b'"request_id"', b'"req-7"'), (b'"request_id"', b"7"), (b'"timestamp"', b'"never"'),
-            (b'"thumbs"', b'"sideways"'), (b'"decision"', b'"accept"'), (b'"x"', b"1"), (b'"feedback"', b'{"rating":1}'),
+            (b'"thumbs"', b'"sideways"'), (b'"decision"', b'"accept"'), (b'"x"', b"1"),
+            (b'"feedback"', b'{"rating":1}'),
         ),
     )  # fmt: skip
     return line.replace(b"{", b"{" + name + b":" + value + b",", 1)
@@ -248,8 +267,10 @@ def _other(rng: Random, line: bytes) -> bytes:
 
 
 _NO_EVENTS = (
-    b"null", b"42", b'"text"', b"[]", b"{}", b"true", b"-", b"{", b"}", b"[{}]", b"request_id,rating", b"NaN", b"-Infinity", b"Infinity",
-    b"inf", b"\xef\xbb\xbf", b" ", b"\t\r", b"\x00", b"\x0b", b"\xc2\xa0", b"\xe2\x80\xa8", b"\x1a", b"PAR1", b"\x1f\x8b", b"x" * 20_000,
+    b"null", b"42", b'"text"', b"[]", b"{}", b"true", b"-", b"{", b"}", b"[{}]", b"request_id,rating",
+    b"NaN", b"-Infinity", b"Infinity",
+    b"inf", b"\xef\xbb\xbf", b" ", b"\t\r", b"\x00", b"\x0b", b"\xc2\xa0", b"\xe2\x80\xa8", b"\x1a",
+    b"PAR1", b"\x1f\x8b", b"x" * 20_000,
     b'{"request_id":"' + b"x" * 20_000 + b'","thumbs":"up"}',
 )  # fmt: skip
 _OF_TEXT = (_cut, _bytes_in, _around, _twice, _other)
