@@ -249,6 +249,7 @@ class _Maker:
         for d in (2, 6):
             start = self._at(self._day(d), 20)
             asked = [self.inference("user-power", start + timedelta(seconds=n)) for n in range(30)]
+            self._spoken_for |= {about["request_id"] for about in asked}
             for n, about in enumerate(asked):
                 at = start + timedelta(minutes=5, seconds=4 * n, microseconds=n)
                 self.say(about, at, thumbs=self._rng.choice(("up", "up", "down")), source="user")
