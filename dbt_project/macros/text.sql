@@ -49,7 +49,7 @@
 
 {#
     Whether two texts differ in spaces, line breaks and the forms of Unicode at most; case and words count.
-    Where lines are indented, as in code, spaces count but for those at line ends.
+    Where lines are indented, as in code, spaces count but for those at line ends and around it all.
 #}
 {% macro same_text(one, other) -%}
     {{ return(adapter.dispatch('same_text')(one, other)) }}
@@ -65,5 +65,5 @@
 {%- endmacro %}
 
 {% macro line_ends_trimmed(text) -%}
-    rtrim(regexp_replace(nfc_normalize({{ text }}), '[ \t\r]*\n', chr(10), 'g'), concat(' ', chr(9), chr(10), chr(13)))
+    trim(regexp_replace(nfc_normalize({{ text }}), '[ \t\r]*\n', chr(10), 'g'), concat(' ', chr(9), chr(10), chr(13)))
 {%- endmacro %}
