@@ -20,18 +20,30 @@ _MISSING_COLUMN = re.compile(r'The column "[^"]*" in BatchData does not exist')
 
 
 def outcome_of(
-    result: Any, *, share: tuple[int, int] | None, examples: Sequence[Mapping[str, object]]
+    result: Any,
+    *,
+    share: tuple[int, int] | None,
+    examples: Sequence[Mapping[str, object]],
+    found: str | None = None,
 ) -> ExpectationOutcome:
-    """`result` is GX's ExpectationValidationResult; `share` the part and the whole that its rule counts."""
+    """`result` is GX's ExpectationValidationResult; `share` the part and the whole that its rule counts, or
+    `found` the words of what it found.
+    """
     error = raised(result)
     count = None if error is not None else _unexpected_count(result, share)
     return ExpectationOutcome(
         expectation=result.expectation_config.meta[SENTENCE],
         success=bool(result.success),
-        observed=spoken_error(error) if error is not None else _observed(result, share),
+        observed=spoken_error(error) if error is not None else found or _observed(result, share),
         unexpected_count=count,
+        blocks=_blocks(result),
         examples=tuple(_plain(example) for example in examples),
     )
+
+
+def _blocks(result: Any) -> bool:
+    """Whether a failure holds the partition back: GX's severity, but an error is never a mere warning."""
+    return result.expectation_config.severity == "critical" or raised(result) is not None
 
 
 def raised(result: Any) -> str | None:

@@ -5,9 +5,10 @@ as `UnexpectedRowsExpectation` (its `{batch}` stands for the rows under test; it
 `{batch}` no alias). Not used: compound uniqueness, whose SQL names every column of the table and breaks
 on one called `at`, and regular expressions, which refuse the dialect.
 
-A rule leaves three things in the expectation's `meta`, from which the session makes an outcome:
-`sentence`; `examples_sql`, the rows at fault by their id columns, in a fixed order; `share_sql`, one row
-with `part` and `whole`. Both queries are run by the session itself, the first only after a failure.
+A rule leaves what the session makes an outcome from in the expectation's `meta`: `sentence`;
+`examples_sql`, the rows at fault by their id columns, in a fixed order; `share_sql`, one row with `part` and
+`whole`; or `findings_sql`, the findings at fault in words, with `otherwise` for when there are none and
+`cure` for when there are. The queries are run by the session itself, examples only after a failure.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ from expectations.gx_runtime import import_gx
 SENTENCE = "sentence"
 EXAMPLES_SQL = "examples_sql"
 SHARE_SQL = "share_sql"
+FINDINGS_SQL = "findings_sql"
+OTHERWISE = "otherwise"
+CURE = "cure"
 
 
 def columns_are(columns: Sequence[str], *, in_order: bool = False) -> Any:
@@ -72,7 +76,7 @@ class RowRules:
 
     def in_set(self, column: str, values: Sequence[str]) -> Any:
         """Null is allowed."""
-        listed = ", ".join(_literal(value) for value in values)
+        listed = ", ".join(text_literal(value) for value in values)
         return import_gx().expectations.ExpectColumnValuesToBeInSet(
             column=column,
             value_set=list(values),
@@ -113,6 +117,24 @@ def share_at_most(sentence: str, *, at_most: float, part: str, whole: str, rows:
     )
 
 
+def no_finding(sentence: str, *, where: str, block: bool, otherwise: str, cure: str = "") -> Any:
+    """No row, which has a `finding` in words and a `surprise`, for which the condition holds.
+
+    Where `block` is false the expectation is a warning to Great Expectations, and so it is to the gate.
+    """
+    expectation = _unexpected_rows(
+        query=f"select surprise from {{batch}} where {where}",
+        severity="critical" if block else "warning",
+        **_words(sentence),
+    )
+    expectation.meta |= {
+        FINDINGS_SQL: f"select finding from {{batch}} where {where} order by surprise desc, finding",
+        OTHERWISE: otherwise,
+        CURE: cure,
+    }
+    return expectation
+
+
 def percent(share: float) -> str:
     """0.2 as `20 %`."""
     return f"{Decimal(str(share)) * 100:f}".rstrip("0").rstrip(".") + " %" if share else "0 %"
@@ -128,5 +150,5 @@ def _words(sentence: str, *, examples: str = "", share: str = "") -> dict[str, A
     return {"description": sentence, "meta": {key: value for key, value in meta.items() if value}}
 
 
-def _literal(text: str) -> str:
+def text_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"

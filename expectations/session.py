@@ -16,7 +16,7 @@ from expectations.attach import attach_read_only
 from expectations.gx_runtime import import_gx, new_context, silenced
 from expectations.outcomes import outcome_of, spoken_error
 from expectations.report import MAX_EXAMPLES, ExpectationOutcome, GateReport
-from expectations.rules import EXAMPLES_SQL, SENTENCE, SHARE_SQL
+from expectations.rules import CURE, EXAMPLES_SQL, FINDINGS_SQL, OTHERWISE, SENTENCE, SHARE_SQL
 
 if TYPE_CHECKING:
     import great_expectations as gx
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _BATCH = "gate_batch"
 # Counts, and not a single value: GX asks for one query with LIMIT 0 an expectation, and results hold no text.
 _COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}
+# A failure's words are one line in a log: more findings than this are only counted.
+_NAMED_FINDINGS = 3
 _NOTHING_ATTACHED: Mapping[str, Path] = MappingProxyType({})
 
 
@@ -145,7 +147,20 @@ class GateSession:
             single,
             share=(counted[0]["part"], counted[0]["whole"]) if counted else None,
             examples=() if single.success else self._rows(meta.get(EXAMPLES_SQL, "")),
+            found=self._found(single),
         )
+
+    def _found(self, single: Any) -> str | None:
+        """The findings of a rule in words, and what to do about them."""
+        meta = single.expectation_config.meta
+        if FINDINGS_SQL not in meta:
+            return None
+        findings = [str(row["finding"]) for row in self._rows(meta[FINDINGS_SQL])]
+        if not findings:
+            return str(meta[OTHERWISE])
+        more = (single.result.get("observed_value") or 0) - _NAMED_FINDINGS
+        named = "; ".join(findings[:_NAMED_FINDINGS]) + (f"; and {more} more" if more > 0 else "")
+        return f"{named}; {meta[CURE]}" if meta[CURE] else named
 
     def _rows(self, sql: str) -> list[dict[str, Any]]:
         assert self._connection is not None

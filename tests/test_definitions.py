@@ -19,10 +19,11 @@ GROUPS = {
         "int_inference_receipts", "int_inference_conflicts", "int_feedback_receipts", "int_feedback_candidates",
         "int_feedback_matches", "int_correction_measures", "int_feedback_flags", "int_review_decisions",
         "int_feedback_attributions", "int_feedback_standings", "int_feedback_supersessions", "int_built_partitions",
+        "int_day_end_states",
     },
     "marts": {
         "attributed_feedback", "feedback_under_review", "feedback_status", "dead_letter", "daily_accounts",
-        "partition_quality", "rule_rates",
+        "partition_quality", "partition_profile", "rule_rates",
     },
     "datasets": {"feedback_dataset"},
 }  # fmt: skip

@@ -47,3 +47,15 @@
         else {{ column }}
     end
 {%- endmacro %}
+
+{#
+    A text field of a line that may not be JSON, found by its name: good enough to tell whose lines are broken.
+    The first one counts, at any depth.
+#}
+{% macro text_field(line, name) -%}
+    {{ return(adapter.dispatch('text_field')(line, name)) }}
+{%- endmacro %}
+
+{% macro duckdb__text_field(line, name) -%}
+    nullif(regexp_extract({{ line }}, '"{{ name }}"\s*:\s*"([^"\\]*)"', 1), '')
+{%- endmacro %}

@@ -18,6 +18,7 @@ PARTITION_COLUMNS: dict[str, tuple[str, str]] = {
     "int_correction_measures": ("intermediate", "paired_date"),
     "int_feedback_flags": ("intermediate", "flagged_date"),
     "int_review_decisions": ("intermediate", "received_date"),
+    "int_day_end_states": ("intermediate", "received_date"),
     "int_feedback_attributions": ("intermediate", "attributed_date"),
     "int_feedback_standings": ("intermediate", "effective_date"),
     "int_feedback_supersessions": ("intermediate", "effective_date"),
@@ -29,6 +30,7 @@ PARTITION_COLUMNS: dict[str, tuple[str, str]] = {
     "dead_letter": ("marts", "received_date"),
     "daily_accounts": ("marts", "received_date"),
     "partition_quality": ("marts", "partition_date"),
+    "partition_profile": ("marts", "partition_date"),
 }
 
 

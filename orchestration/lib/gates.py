@@ -6,11 +6,14 @@ Expectations takes 8 s to import, so nothing here imports it before the first su
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from expectations.report import GateReport
+from expectations import recent_past
+from expectations.recent_past import Profile, ProfileRow
+from expectations.report import MAX_FINDINGS, GateReport
 from expectations.thresholds import load_thresholds
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
@@ -58,8 +61,10 @@ class Gates:
             ),
         )
 
-    def attribution(self, day: date, *, matched: int) -> list[GateReport]:
-        """The partition's attributed rows, as many as matched, and its accounts as of the end of the day."""
+    def attribution(self, day: date, *, matched: int, profile: Profile) -> list[GateReport]:
+        """The partition's attributed rows, as many as matched, and its accounts as of the end of the day, by
+        themselves and beside those of the days before.
+        """
         from expectations import attributed_feedback, partition_quality
 
         return [
@@ -81,7 +86,19 @@ class Gates:
                 query=f"select * from {ALIAS}.marts.partition_quality where partition_date = date '{day}'",
                 suite=partition_quality.build_suite(thresholds=self._thresholds),
             ),
+            self._recent_past(day, profile),
         ]
+
+    def _recent_past(self, day: date, profile: Profile) -> GateReport:
+        comparisons = recent_past.compare(day, profile, self._thresholds)
+        report = self._session.validate(
+            gate=f"{ATTRIBUTION_GATE} on partition_profile",
+            asset_name="partition_profile",
+            partition=day.isoformat(),
+            query=recent_past.query_of(comparisons),
+            suite=recent_past.build_suite(day=day, comparisons=comparisons, thresholds=self._thresholds),
+        )
+        return replace(report, findings=tuple(c.finding for c in comparisons if c.verdict)[:MAX_FINDINGS])
 
     def dataset(self, recipe: Recipe, day: date, *, rows_query: str, rows: int) -> GateReport:
         """The staged rows of a version, before anybody can see them."""
@@ -117,12 +134,28 @@ class Gates:
                     [min(days), max(days)],
                 ).fetchall()
             )
+        profile = self._profile(days)
         return {
-            day: self.attribution(day, matched=matched.get(day, 0))
+            day: self.attribution(day, matched=matched.get(day, 0), profile=profile)
             if any(lines.get(day, {}).values()) or day in matched
             else []
             for day in days
         }
+
+    def _profile(self, days: Sequence[date]) -> Profile:
+        """The profile of the days and of the recent past of the first of them."""
+        first = recent_past.history_from(min(days), self._thresholds.recent_past)
+        with read_warehouse(self._settings) as connection:
+            rows = connection.execute(
+                "select partition_date, stream, dimension, value, part, whole from marts.partition_profile "
+                "where partition_date between ? and ? order by all",
+                [first, max(days)],
+            ).fetchall()
+        names = [field.name for field in fields(ProfileRow)]
+        profile: dict[date, list[ProfileRow]] = {}
+        for row in rows:
+            profile.setdefault(row[0], []).append(ProfileRow(**dict(zip(names, row, strict=True))))
+        return profile
 
     def _lines_received(self, days: Sequence[date]) -> dict[date, dict[str, int]]:
         with read_warehouse(self._settings) as connection:

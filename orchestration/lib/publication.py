@@ -46,8 +46,8 @@ class Publication:
         withheld = f" Withheld with it: {self.withheld[0]} to {self.withheld[-1]}." if self.withheld else ""
         return (
             f"partition {self.stopped_at} of dataset {recipe.name} is not published: "
-            f"{failure.summary()}.{withheld} Look at marts.dead_letter and "
-            f"marts.feedback_status, mend the day's landing files or the threshold, and run the range again."
+            f"{failure.summary()}.{withheld} Look at marts.dead_letter, marts.feedback_status and "
+            f"marts.partition_profile, mend the day's landing files or the threshold, and run the range again."
         )
 
 

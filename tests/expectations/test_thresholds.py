@@ -1,10 +1,13 @@
 """Thresholds: the contract's by default, and no misspelt or senseless file goes unnoticed."""
 
+from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 
 import pytest
+import yaml
 
-from expectations.thresholds import DEFAULT_THRESHOLDS, Thresholds, load_thresholds
+from expectations.thresholds import DEFAULT_THRESHOLDS, RecentPast, Thresholds, load_thresholds
 
 
 def thresholds_file(folder: Path, text: str) -> Path:
@@ -27,6 +30,33 @@ def test_what_a_file_leaves_out_keeps_its_default(tmp_path: Path) -> None:
     assert load_thresholds(thresholds_file(tmp_path, "# nothing\n")) == Thresholds()
 
 
+def test_the_recent_past_is_set_key_by_key(tmp_path: Path) -> None:
+    text = """
+recent_past:
+  block_share: 0.5
+  block_volume_factor: 10
+  new_normal_from: [2024-03-01, 2024-01-15]
+"""
+    assert load_thresholds(thresholds_file(tmp_path, text)) == Thresholds(
+        recent_past=RecentPast(
+            block_share=0.5, block_volume_factor=10.0, new_normal_from=(date(2024, 1, 15), date(2024, 3, 1))
+        )
+    )
+    one = thresholds_file(tmp_path, "recent_past: {new_normal_from: 2024-01-15}\n")
+    assert load_thresholds(one).recent_past.new_normal_from == (date(2024, 1, 15),)
+
+
+def test_the_readme_tells_every_key_of_the_recent_past_with_its_default() -> None:
+    readme = (DEFAULT_THRESHOLDS.parents[1] / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("| key | default | meaning |") :].split("\n\n")[0]
+    told: dict[str, str] = {}
+    for row in table.splitlines()[2:]:
+        keys, defaults = row.split("|")[1:3]
+        told |= dict(zip(keys.replace("`", "").split(","), defaults.replace("`", "").split(","), strict=True))
+    values = {name.strip(): yaml.safe_load(value) for name, value in told.items()}
+    assert values == {**asdict(RecentPast()), "new_normal_from": []}
+
+
 @pytest.mark.parametrize("share", ["0", "1", "0.0", "1.0", "0.005"])
 def test_both_ends_are_thresholds(tmp_path: Path, share: str) -> None:
     assert load_thresholds(thresholds_file(tmp_path, f"max_invalid_share: {share}")).max_invalid_share == float(share)
@@ -47,6 +77,22 @@ def test_both_ends_are_thresholds(tmp_path: Path, share: str) -> None:
         ("max_invalid_share: .nan", "max_invalid_share", "for 20 % write 0.2"),
         ("max_invalid_share: .inf", "max_invalid_share", "for 20 % write 0.2"),
         ("- max_invalid_share", "", "write lines such as"),
+        ("recent_past: 5", "recent_past", "write lines such as '  block_share: 0.03'"),
+        ("recent_past:", "recent_past", "write lines such as"),
+        ("recent_past: {block_sher: 0.1}", "recent_past.block_sher", "recent_past.block_share"),
+        ("block_share: 0.1", "block_share", "write one of max_dead_letter_share"),
+        ("recent_past: {block_share: 3}", "recent_past.block_share", "for 20 % write 0.2"),
+        ("recent_past: {history_days: 0}", "recent_past.history_days", "whole number of at least 1"),
+        ("recent_past: {history_days: 2.5}", "recent_past.history_days", "whole number of at least 1"),
+        ("recent_past: {min_days: true}", "recent_past.min_days", "whole number of at least 2"),
+        ("recent_past: {min_days: 29}", "recent_past.min_days", "write a smaller number"),
+        ("recent_past: {block_surprise: .nan}", "recent_past.block_surprise", "at least 0, such as 5"),
+        ("recent_past: {block_surprise: high}", "recent_past.block_surprise", "write a number, such as 5"),
+        ("recent_past: {volume_factor: 0.5}", "recent_past.volume_factor", "at least 1, such as 2"),
+        ("recent_past: {block_volume_factor: 1}", "recent_past.block_volume_factor", "0 for never"),
+        ("recent_past: {new_normal_from: [soon]}", "recent_past.new_normal_from", "such as [2024-01-15]"),
+        ("recent_past: {new_normal_from: 2024-01-15 10:00:00}", "recent_past.new_normal_from", "a list of days"),
+        ("recent_past: {new_normal_from: [2024-02-31]}", "", "is not YAML"),
         ("max_invalid_share: [", "", "write lines such as"),
     ],
 )

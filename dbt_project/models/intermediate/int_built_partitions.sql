@@ -7,6 +7,7 @@
 -- depends_on: {{ ref('dead_letter') }}
 -- depends_on: {{ ref('daily_accounts') }}
 -- depends_on: {{ ref('partition_quality') }}
+-- depends_on: {{ ref('partition_profile') }}
 -- depends_on: {{ ref('rule_rates') }}
 -- depends_on: {{ ref('feedback_under_review') }}
 -- depends_on: {{ ref('int_feedback_standings') }}

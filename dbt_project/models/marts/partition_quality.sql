@@ -12,71 +12,15 @@ feedback_lines as (
     group by received_date
 ),
 
--- What reviewers had decided about the day's own feedback by its end.
-decisions as (
-    select
-        receipts.received_date as partition_date, decisions.feedback_id,
-        max_by(decisions.decision, decisions.received_date) as decision,
-        max(decisions.received_date) filter (where decisions.decision = 'accept') as accepted_date
-    from {{ ref('int_review_decisions') }} as decisions
-    inner join {{ ref('int_feedback_receipts') }} as receipts
-        on decisions.feedback_id = receipts.feedback_id
-        and decisions.received_date <= receipts.received_date
-    where {{ in_window('receipts.received_date') }}
-    group by all
-),
-
-flags as (
-    select
-        flags.feedback_received_date as received_date, flags.feedback_source_file as source_file,
-        flags.feedback_source_line as source_line,
-        min_by(flags.state, row(flags.priority, flags.rule)) as state
-    from {{ ref('int_feedback_flags') }} as flags
-    left join decisions
-        on flags.feedback_id = decisions.feedback_id
-        and flags.feedback_received_date = decisions.partition_date
-    where {{ in_window('flags.flagged_date') }} and flags.flagged_date = flags.feedback_received_date
-        and (decisions.accepted_date is null or decisions.accepted_date < flags.flagged_date)
-    group by all
-),
-
--- What was known of the day's own feedback at the day's end: a match, a flag or a review of a later day is not.
-feedback_states as (
-    select
-        receipts.received_date as partition_date,
-        case
-            when receipts.state <> 'open' then receipts.state
-            when matches.state = 'invalid' or decisions.decision = 'reject' then 'invalid'
-            when flags.state is not null then flags.state
-            when matches.state is null then 'pending'
-            else 'attributed'
-        end as state,
-        count(*) as lines
-    from {{ ref('int_feedback_receipts') }} as receipts
-    left join {{ ref('int_feedback_matches') }} as matches
-        on receipts.received_date = matches.feedback_received_date
-        and receipts.source_file = matches.feedback_source_file
-        and receipts.source_line = matches.feedback_source_line
-        and matches.paired_date = receipts.received_date
-    left join flags
-        on receipts.received_date = flags.received_date
-        and receipts.source_file = flags.source_file
-        and receipts.source_line = flags.source_line
-    left join decisions
-        on receipts.feedback_id = decisions.feedback_id
-        and receipts.received_date = decisions.partition_date
-    where {{ in_window('receipts.received_date') }}
-    group by all
-),
-
 feedback_counts as (
     select
-        partition_date,
+        received_date as partition_date,
         {% for state in states() -%}
-        coalesce(sum(lines) filter (where state = '{{ state }}'), 0)::bigint as {{ state }}{{ ',' if not loop.last }}
+        count(*) filter (where state = '{{ state }}') as {{ state }}{{ ',' if not loop.last }}
         {% endfor %}
-    from feedback_states
-    group by partition_date
+    from {{ ref('int_day_end_states') }}
+    where {{ in_window('received_date') }}
+    group by received_date
 ),
 
 inference_lines as (

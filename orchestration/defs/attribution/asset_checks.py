@@ -18,10 +18,11 @@ from orchestration.lib.partitions import from_keys
 @dg.asset_check(
     asset="attributed_feedback",
     name=ATTRIBUTION_GATE,
-    additional_deps=["partition_quality"],
+    additional_deps=["partition_quality", "partition_profile"],
     partitions_def=daily_partitions,
     pool=WAREHOUSE_POOL,
-    description="Keys, ranges, lag and the shares of dead letters and invalid feedback of each partition.",
+    description="Keys, ranges and lag of each partition, its shares of dead letters and invalid feedback, and how it "
+    "compares with the days before it.",
 )
 def attribution_gate(context: dg.AssetCheckExecutionContext, platform: PlatformResource) -> dg.AssetCheckResult:
     settings = platform.settings

@@ -31,6 +31,7 @@ def dataset_asset(recipe: Recipe) -> dg.AssetsDefinition:
             "int_feedback_supersessions",
             "int_feedback_standings",
             "partition_quality",
+            "partition_profile",
         ],
         partitions_def=daily_partitions,
         backfill_policy=one_run_a_range,
