@@ -108,7 +108,12 @@ def build(settings: Settings, variables: str, *, tell: Callable[[str], None]) ->
 @cache
 def _parsed(ledger_url: str) -> Any:
     """The parsed project. The sources' places are part of it, so there is one for each ledger."""
-    manifest = invoke(["parse"])
+    # Nothing is written: another process may be reading the file that Dagster makes its assets from.
+    return _parse("--no-write-json")
+
+
+def _parse(*flags: str) -> Any:
+    manifest = invoke([*flags, "parse"])
     if not manifest.success:
         raise DbtError(f"dbt can not parse {PROJECT_DIR.name}: {manifest.exception}")
     return manifest.result
@@ -122,7 +127,7 @@ def manifest_path() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several code locations may start at once
         state = _state(PROJECT_DIR)
         if not MANIFEST.exists() or not stamp.exists() or stamp.read_text(encoding="utf-8") != state:
-            _parsed(os.environ.get("DBT_LEDGER_URL", ""))
+            _parse()
             stamp.write_text(state, encoding="utf-8")
     return MANIFEST
 
