@@ -18,13 +18,14 @@ TYPES = {
     "comment": "varchar",
     "feedback_received_date": "date",
     "inference_received_date": "date",
+    "review_received_date": "date",
     "attributed_date": "date",
     "lag_seconds": "double",
     "model_version": "varchar",
 }
 MONTH = 30 * 86_400
 LAG = f"lag_seconds is between -300 and {MONTH}"
-LATER_DAY = "attributed_date is the later of the two received dates"
+LATER_DAY = "attributed_date is the latest of the received dates of feedback, inference and review"
 
 
 def row(number: int, **fields: Any) -> Row:
@@ -121,3 +122,10 @@ def test_the_feedback_types_are_the_contracts() -> None:
     """The suite keeps its own list, so that it does not agree with a mistake in the code that wrote the data."""
     declared = next(field.enum for field in FEEDBACK.fields if field.name == "feedback_type")
     assert set(FEEDBACK_TYPES) == set(declared)
+
+
+def test_feedback_that_a_reviewer_accepted_belongs_to_the_day_of_the_review(gate: GateSession) -> None:
+    reviewed = {"review_received_date": "2024-01-20"}
+    suite = attributed_feedback.build_suite(window_days=30)
+    assert broken(judge(gate, suite, [row(1, **reviewed, attributed_date="2024-01-20")], TYPES)) == []
+    assert broken(judge(gate, suite, [row(1, **reviewed)], TYPES)) == [LATER_DAY]
