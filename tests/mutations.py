@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from tests.line_oracle import CARRIERS, published
+from tests.line_oracle import CARRIERS, published, versions
 
 Event = dict[str, Any]
 
@@ -95,7 +95,7 @@ def _value(rng: Random, name: str, schema: Event) -> Any:
     if name == "timestamp":
         return (FIRST_MOMENT + timedelta(seconds=rng.randrange(3 * 86_400))).isoformat()
     if name == "schema_version":
-        return 1
+        return schema.get("const", 1)
     if "enum" in schema:
         return rng.choice(schema["enum"])
     kind = rng.choice(schema.get("type") or ("string", "number", "boolean", "object", "array", "null"))
@@ -127,7 +127,7 @@ def _default(name: str, schema: Event) -> Any:
 
 def event(rng: Random, stream: str) -> Event:
     """An event as the stream's published schema has it."""
-    schema = published(stream)
+    schema = published(stream, rng.choice(sorted(versions(stream))))
     properties = {name: s for name, s in schema["properties"].items() if name != "feedback"}
     made = {name: _filled(rng, name, properties[name]) for name in schema["required"]}
     # A few optional fields an event: some of each field in every line would find less, and slower.
@@ -212,7 +212,7 @@ def _long(rng: Random, event: Event) -> None:
 
 def _known_field(rng: Random, event: Event) -> None:
     """A field of some stream with some value: often the wrong one, or said twice."""
-    schema = published(rng.choice(("feedback", "inferences", "reviews")))["properties"]
+    schema = published(rng.choice(("feedback", "inferences", "reviews")), rng.choice((1, 2)))["properties"]
     name = rng.choice(sorted(schema))
     place = rng.choice([event, *(v for k, v in event.items() if k == "feedback" and isinstance(v, dict))])
     place[name] = _anything(rng) if rng.randrange(2) else _value(rng, name, schema[name])

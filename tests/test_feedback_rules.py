@@ -42,7 +42,7 @@ def test_the_shipped_settings_change_nothing(rules: dict[str, Rule]) -> None:
         ("burst: {threshold: 30}", "must be a mapping"),
         ("- burst", "must be a mapping of rules"),
         ("burst: {", "is no YAML"),
-        ('faster_than_human: {threshold: {machine_signals: ["a\'b"]}}', "a list of plain words"),
+        ('faster_than_human: {threshold: {gestures: ["a\'b"]}}', "a list of plain words"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_place(

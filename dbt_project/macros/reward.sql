@@ -8,7 +8,7 @@
     case
         when {{ feedback }}.feedback_type = 'thumbs' then case {{ feedback }}.thumbs when 'up' then 1.0 else -1.0 end
         when {{ feedback }}.feedback_type = 'rating' and {{ best }} > 1
-            then greatest(-1.0, (2 * {{ feedback }}.rating - {{ best }} - 1) / ({{ best }} - 1))
+            then greatest(-1.0, 2 * (({{ feedback }}.rating - 1) / ({{ best }} - 1)) - 1)
         when {{ feedback }}.feedback_type = 'rating' then 2 * {{ feedback }}.rating / {{ best }} - 1
     end
 {%- endmacro %}

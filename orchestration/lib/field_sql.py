@@ -253,7 +253,12 @@ def _part(whole: str, split: Split, n: int) -> str:
 
 
 def timestamp(value: str) -> str:
-    return f"case when regexp_full_match({value}, {quote(_TIME)}) then try_cast(upper({value}) as timestamptz) end"
+    """The instant of a text; null where it is none of the years 1 to 9999 in UTC, which Python could not read back."""
+    instant = f"try_cast(upper({value}) as timestamptz)"
+    return (
+        f"case when regexp_full_match({value}, {quote(_TIME)}) and {instant} >= '0001-01-01T00:00:00Z'::timestamptz "
+        f"and {instant} < '9999-12-31T23:59:59Z'::timestamptz + interval 1 second then {instant} end"
+    )
 
 
 def _inferred_type() -> str:

@@ -2,7 +2,15 @@
 
 from orchestration.contracts.feedback import TYPE_FIELDS
 from orchestration.contracts.fields import Field, Kind
-from orchestration.lib.field_sql import JSON_TYPES, FieldSql, carries, in_versions, only_in_versions, quote
+from orchestration.lib.field_sql import (
+    JSON_TYPES,
+    FieldSql,
+    canonical_json,
+    carries,
+    in_versions,
+    only_in_versions,
+    quote,
+)
 
 
 class VerdictSql:
@@ -65,19 +73,32 @@ class VerdictSql:
         for f in self.stream.fields:
             if f.kind is Kind.INTEGER:
                 given, whole = f"g_{f.ledger_column}", f"c_{f.ledger_column}"
-                broken = f"({given} <> floor({given}) or ({given} is not null and {whole} is null))"
-                parts.append(
-                    f"case when {_and(in_versions(f), broken)} then 'field {f.name} must be a whole number' end"
-                )
+                # Beyond 2^53 a JSON number is no longer the one that was meant.
+                broken = f"({given} % 1 <> 0 or abs({given}) > {2**53} or ({given} is not null and {whole} is null))"
+                detail = quote(f"field {f.name} must be a whole number of at most 2^53")
+                parts.append(f"case when {_and(in_versions(f), broken)} then {detail} end")
+            elif f.kind is Kind.NUMBER:
+                beyond = _and(in_versions(f), f"isinf(c_{f.ledger_column})")
+                parts.append(f"case when {beyond} then 'field {f.name} is beyond the range of a number' end")
+        for i, (path, p, top) in enumerate(self.checks, start=1):
+            if p.kind is Kind.INTEGER and p is not top:
+                number = f"try_cast(json_extract_string(doc, {quote('$.' + path)}) as double)"
+                broken = _and(in_versions(top), f"types[{i}] = 'DOUBLE' and {number} % 1 <> 0")
+                parts.append(f"case when {broken} then 'field {path} must be a whole number' end")
         return f"coalesce({', '.join(parts)})"
 
     def _conflict(self) -> str | None:
-        parts = [
-            f"case when {_and(in_versions(f), f'len(list_distinct([{spelled}])) > 1')} "
-            f"then 'field {f.name} is given twice with different values' end"
-            for f in self.stream.fields
-            if len(spellings := self.fields.spellings(f)) > 1 and (spelled := ", ".join(spellings))
-        ]
+        parts = []
+        for f in self.stream.fields:
+            spellings = self.fields.spellings(f)
+            if len(spellings) > 1:
+                compared = ", ".join(canonical_json(s) if f.kind.is_json else s for s in spellings)
+                differs = _and(in_versions(f), f"len(list_distinct([{compared}])) > 1")
+                # Most events have one spelling, and writing JSON in one form costs.
+                several = f"len(list_filter([{', '.join(spellings)}], lambda s: s is not null)) > 1"
+                parts.append(
+                    f"case when {several} and {differs} then 'field {f.name} is given twice with different values' end"
+                )
         return f"coalesce({', '.join(parts)})" if parts else None
 
     def _missing(self) -> str | None:

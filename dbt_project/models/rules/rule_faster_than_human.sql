@@ -3,15 +3,17 @@
     source='Card, Moran and Newell 1983, Model Human Processor: perceiving, deciding and moving take 240 ms, 105 at the least; 200 ms is the usual bound for one simple reaction.',
     threshold={
         'seconds': 0.2,
-        'machine_signals': [
-            'impression', 'exposure', 'exposed', 'view', 'viewed', 'shown', 'render', 'rendered', 'display',
-            'displayed', 'delivered', 'load', 'loaded', 'latency', 'error', 'timeout',
+        'gestures': [
+            'click', 'tap', 'press', 'swipe', 'scroll', 'hover', 'select', 'copy', 'copied', 'paste', 'accept', 'dismiss',
+            'insert', 'apply', 'applied', 'submit', 'share', 'save', 'saved', 'download', 'bookmark', 'expand', 'follow',
+            'purchase', 'regenerate', 'retry', 'retried', 'rephrase', 'undo', 'upvote', 'downvote', 'keystroke',
         ],
     },
     priority=30
 ) -%}
 
--- The same instant on both sides is one log line's one time, and no lag that was measured.
+-- Gestures by their names: what a program measures (`solved`, `exact_match`, `impression`) may come at once. The
+-- same instant on both sides is one log line's one time, and no lag that was measured.
 select
     feedback_received_date,
     feedback_source_file,
@@ -20,6 +22,8 @@ select
 from {{ ref('int_feedback_matches') }}
 where state = 'sound' and feedback_type = 'implicit_signal' and {{ in_window('paired_date') }}
     and coalesce(source, 'user') in ('user', 'annotator')
-    and lower(signal) not in ('{{ threshold.machine_signals | join("', '") }}')
+    and regexp_matches(
+        lower(signal), '(^|[^a-z])({{ threshold.gestures | join("|") }})(s|d|ed|ped|ted|ing)?([^a-z]|$)'
+    )
     and feedback_at > inference_at
     and {{ seconds_between('inference_at', 'feedback_at') }} < {{ threshold.seconds }}
