@@ -42,21 +42,7 @@ flags as (
 final as (
     select
         receipts.received_date, receipts.source_file, receipts.source_line,
-        case
-            when receipts.state <> 'open' then receipts.state
-            when matches.state = 'invalid' or decisions.decision = 'reject' then 'invalid'
-            when flags.state is not null then flags.state
-            when matches.state is null then 'pending'
-            else 'attributed'
-        end as state,
-        case
-            when receipts.state <> 'open' then receipts.reason
-            when matches.state = 'invalid' then matches.reason
-            when decisions.decision = 'reject' then 'rejected_in_review'
-            when flags.state is not null then flags.reason
-            when matches.state is null then 'awaiting_inference'
-            else matches.reason
-        end as reason
+        {{ state_and_reason('receipts', 'matches', 'flags', 'decisions.decision') }}
     from receipts
     left join matches
         on receipts.received_date = matches.feedback_received_date

@@ -47,17 +47,18 @@ dead_letters as (
     where stream = 'feedback' and {{ in_window('received_date', 'status_from') }}
 ),
 
-read as (
+judged as (
     select
-        receipts.*,
-        matches.state as match_state,
-        matches.reason as match_reason,
-        matches.request_id as matched_request_id,
+        receipts.feedback_id,
+        coalesce(matches.request_id, receipts.request_id) as request_id,
+        {{ state_and_reason(
+            'receipts', 'matches', 'flags', 'decisions.decision',
+            has_expired='(matches.state is null and ' ~ has_expired('receipts.received_date') ~ ')'
+        ) }},
+        receipts.received_date,
         attributions.attributed_date,
-        flags.state as flag_state,
-        flags.reason as flag_reason,
-        decisions.decision,
-        matches.state is null and {{ has_expired('receipts.received_date') }} as has_expired
+        receipts.source_file,
+        receipts.source_line
     from receipts
     left join matches
         on receipts.received_date = matches.feedback_received_date
@@ -72,33 +73,6 @@ read as (
         and receipts.source_file = flags.feedback_source_file
         and receipts.source_line = flags.feedback_source_line
     left join decisions on receipts.feedback_id = decisions.feedback_id
-),
-
-judged as (
-    select
-        feedback_id,
-        coalesce(matched_request_id, request_id) as request_id,
-        case
-            when state <> 'open' then state
-            when match_state = 'invalid' or has_expired or decision = 'reject' then 'invalid'
-            when flag_state is not null then flag_state
-            when match_state is null then 'pending'
-            else 'attributed'
-        end as state,
-        case
-            when state <> 'open' then reason
-            when match_state = 'invalid' then match_reason
-            when has_expired then 'unknown_request'
-            when decision = 'reject' then 'rejected_in_review'
-            when flag_state is not null then flag_reason
-            when match_state is null then 'awaiting_inference'
-            else match_reason
-        end as reason,
-        received_date,
-        attributed_date,
-        source_file,
-        source_line
-    from read
 )
 
 select * from dead_letters
