@@ -15,6 +15,8 @@ NEXT = """
 What to open next:
   make ui                                      the Dagster UI on this data, at http://127.0.0.1:3000
   .venv/bin/attribution datasets               the versions that were published
+  .venv/bin/attribution review list            what waits for a reviewer, and why
+  .venv/bin/attribution dead-letters           what could not be read, and why
   .venv/bin/attribution status --feedback ID   the whole history of one event
   datasets.load_dataset("data/datasets/feedback/<version>")
 """
