@@ -32,7 +32,14 @@ def dataset_card(
         ],
         "dataset_info": {
             "features": [{"name": column, "dtype": _HF_TYPES[kind]} for column, kind in types.items()],
-            "splits": [{"name": split, "num_examples": rows} for split, rows in manifest["rows"].items()],
+            "splits": [
+                {
+                    "name": split,
+                    "num_examples": rows,
+                    "num_bytes": sum(f["bytes"] for f in manifest["files"] if f["path"].startswith(f"data/{split}-")),
+                }
+                for split, rows in manifest["rows"].items()
+            ],
         },
     }
     changes = manifest["changes"]
