@@ -1,6 +1,7 @@
 """The command line in processes of its own, for tests that kill it or start it twice."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,13 @@ def start(
         text=True,
         start_new_session=True,
     )
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Ends a process and all that it started: asked first, then made to. Dagster's servers do not always listen."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=20)

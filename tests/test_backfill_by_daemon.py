@@ -1,8 +1,6 @@
 """The UI's backfill page, as a browser drives it: GraphQL to the real webserver, runs by the real daemon."""
 
 import json
-import os
-import signal
 import socket
 import time
 import urllib.error
@@ -15,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.platform_under_test import Platform
-from tests.processes import start
+from tests.processes import start, stop
 from tests.traffic import land, land_honest_day
 
 DAYS = [date(2024, 6, n) for n in (1, 2, 3)]
@@ -94,8 +92,7 @@ def server(platform: Platform) -> Iterator[Server]:
         server.wait_until_up()
         yield server
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=60)
+        stop(process)
 
 
 def test_a_backfill_publishes_up_to_the_bad_day_and_after_a_mend_the_rest(platform: Platform, server: Server) -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from orchestration.contracts.versions import VERSIONS_DIR, SchemaVersionError, w
 from orchestration.lib.ledger import ledger_path, load_partition
 from orchestration.lib.settings import REPOSITORY, Settings
 from tests.platform_under_test import Platform
-from tests.processes import start
+from tests.processes import start, stop
 from tests.test_backfill_by_daemon import Server
 from tests.traffic import inference, land
 
@@ -245,8 +244,7 @@ def with_server(copy: Path, data_dir: Path, port: int) -> Iterator[Server]:
         server.wait_until_up()
         yield server
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=60)
+        stop(process)
 
 
 def test_one_backfill_after_a_new_version_fills_the_new_column_of_old_days(
