@@ -141,6 +141,12 @@ def test_producers_of_both_versions_write_into_one_file(tmp_path: Path) -> None:
     assert (lifted["extras"], stated["extras"]) == ('{"other":1}', None)
     assert (nested["surface"], nested["client_name"], nested["client_release"]) == ("mail", None, "7")
     assert nested["extras"] is None
+    (twice,) = rows(
+        tmp_path / "twice",
+        FEEDBACK,
+        [{"request_id": "r", "surface": "a", "feedback": {"thumbs": "up", "surface": "b"}}],
+    )
+    assert (twice["surface"], json.loads(twice["extras"])) == ("a", {"feedback": {"surface": "b"}})
     # What does not fit stays where it was, and a name means nothing in a version that does not know it.
     assert (odd["dead_letter_reason"], odd["surface"], odd["value"]) == (None, None, None)
     assert json.loads(odd["extras"]) == {"surface": 5, "signal_value": 1}

@@ -163,20 +163,25 @@ class FieldSql:
 
     def _lifted(self) -> list[str]:
         """`l_<column>` for each column that older events are lifted to, and `l_extras`."""
-        lifted, extras = [], "c_extras"
+        lifted, patches = [], []
         for f, places in self._lifts():
             values = [_value_of(column, path, f) for column, path in places]
             lifted.append(f"case when event_version < {f.since} then {_first(values)} end as l_{f.ledger_column}")
-            for (column, path), value in zip(places, values, strict=True):
+            for n, (column, path) in enumerate(places):
                 if column == "c_extras":
+                    # What stands in a second place, too, was not lifted and stays.
+                    here = [f"{value} is null" for value in values[:n]] + [f"{values[n]} is not null"]
                     patch = quote(json.dumps(_nested(path, None)))
-                    gone = f"event_version < {f.since} and {value} is not null"
-                    extras = f"case when {gone} then json_merge_patch({extras}, {patch})::varchar else {extras} end"
+                    patches.append(
+                        f"case when event_version < {f.since} and {' and '.join(here)} then {patch} else '{{}}' end"
+                    )
         for split in self.stream.splits:
             for n, part in enumerate(split.parts):
                 taken = _part(f"c_{split.whole}", split, n)
                 lifted.append(f"case when event_version < {split.since} then {taken} end as l_{part}")
-        if extras != "c_extras":
+        if patches:
+            # One call with all patches: nested calls would double the query with each field.
+            extras = f"json_merge_patch(c_extras, {', '.join(patches)})::varchar"
             empty = quote(json.dumps({self.stream.envelope: {}}, separators=(",", ":")))
             lifted.append(f"case when {extras} not in ('{{}}', {empty}) then {extras} end as l_extras")
         return lifted

@@ -29,8 +29,10 @@ def late_landings(settings: Settings, *, streams: Sequence[Stream]) -> LateLandi
     for stream in streams:
         for day, before in ledger_metadata(settings, stream, "landing_files").items():
             loaded.add(day)
-            now = fingerprint(landing_files(landing, stream.name, day))
-            if now != before:
+            files = landing_files(landing, stream.name, day)
+            now = fingerprint(files)
+            # A day whose files are all gone keeps its ledger (retention): there is nothing to read again.
+            if files and now != before:
                 changed[day] = changed.get(day, "") + now
     if not changed:
         return None
