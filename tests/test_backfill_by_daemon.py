@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.platform_under_test import Platform
-from tests.processes import start, stop
+from tests.processes import REPOSITORY, start, stop
 from tests.traffic import land, land_honest_day
 
 DAYS = [date(2024, 6, n) for n in (1, 2, 3)]
@@ -81,18 +82,25 @@ def platform(tmp_path: Path) -> Platform:
     return Platform(tmp_path)
 
 
-@pytest.fixture
-def server(platform: Platform) -> Iterator[Server]:
+@contextmanager
+def serving(data_dir: Path, *, repository: Path = REPOSITORY) -> Iterator[Server]:
+    """The UI and daemon of a data folder, up and then ended."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = start(platform.data_dir, "ui", "--port", str(port), output=platform.data_dir / "ui.log")
+    process = start(data_dir, "ui", "--port", str(port), output=data_dir / "ui.log", repository=repository)
     try:
         server = Server(port)
         server.wait_until_up()
         yield server
     finally:
         stop(process)
+
+
+@pytest.fixture
+def server(platform: Platform) -> Iterator[Server]:
+    with serving(platform.data_dir) as server:
+        yield server
 
 
 def test_a_backfill_publishes_up_to_the_bad_day_and_after_a_mend_the_rest(platform: Platform, server: Server) -> None:

@@ -7,10 +7,8 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -26,8 +24,8 @@ from orchestration.contracts.versions import VERSIONS_DIR, SchemaVersionError, w
 from orchestration.lib.ledger import ledger_path, load_partition
 from orchestration.lib.settings import REPOSITORY, Settings
 from tests.platform_under_test import Platform
-from tests.processes import start, stop
-from tests.test_backfill_by_daemon import Server
+from tests.processes import start
+from tests.test_backfill_by_daemon import serving
 from tests.traffic import inference, land
 
 DAY_1, DAY_2, DAY_3 = (date(2024, 6, n) for n in (1, 2, 3))
@@ -221,13 +219,6 @@ def copy(tmp_path: Path) -> Path:
     return target
 
 
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 def in_copy(copy: Path, *command: str) -> str:
     """Runs `python …` there; returns what it printed, fails with it."""
     done = subprocess.run(
@@ -243,19 +234,7 @@ def run(copy: Path, data_dir: Path, first: date, last: date) -> None:
     assert process.returncode == 0, said
 
 
-def with_server(copy: Path, data_dir: Path, port: int) -> Iterator[Server]:
-    process = start(data_dir, "ui", "--port", str(port), output=data_dir / "ui.log", repository=copy)
-    try:
-        server = Server(port)
-        server.wait_until_up()
-        yield server
-    finally:
-        stop(process)
-
-
-def test_one_backfill_after_a_new_version_fills_the_new_column_of_old_days(
-    copy: Path, tmp_path: Path, port: int
-) -> None:
+def test_one_backfill_after_a_new_version_fills_the_new_column_of_old_days(copy: Path, tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     for day in (DAY_1, DAY_2, DAY_3):
         land(data_dir, "inferences", day, [inference(day, n) for n in range(6)])
@@ -282,7 +261,7 @@ def test_one_backfill_after_a_new_version_fills_the_new_column_of_old_days(
     assert [row["n"] for row in platform.query(devices)] == [0, 0, 6]
     ids = platform.query("select feedback_id from marts.feedback_status order by all")
 
-    for server in with_server(copy, data_dir, port):
+    with serving(data_dir, repository=copy) as server:
         assert server.backfill([DAY_1, DAY_2, DAY_3]) in ("COMPLETED", "COMPLETED_SUCCESS")
     assert [row["n"] for row in platform.query(devices)] == [6, 6, 6]
     assert platform.query("select feedback_id from marts.feedback_status order by all") == ids

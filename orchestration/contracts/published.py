@@ -12,8 +12,8 @@ from typing import Any
 
 from orchestration.contracts.fields import Field, Stream
 from orchestration.contracts.versions import SchemaVersionError
+from orchestration.lib.settings import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 EVENTS_PAGE = REPOSITORY / "docs" / "events.md"
 COLUMNS_MACRO = REPOSITORY / "dbt_project" / "macros" / "schema_columns.sql"
 MARTS_YML = REPOSITORY / "dbt_project" / "models" / "marts" / "_marts.yml"

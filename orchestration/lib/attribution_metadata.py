@@ -73,17 +73,18 @@ def _rule_metadata(
         """,
         [days[0], days[-1]],
     ).fetchall()
+    by_day: dict[date, list[tuple[str, str, str, int, int]]] = {}
+    for day, *rate_of_kind in rows:
+        by_day.setdefault(day, []).append(tuple(rate_of_kind))
     metadata: dict[str, dict[date, dict[str, dg.MetadataValue]]] = {}
-    for day in days:
-        of_day = [row[1:] for row in rows if row[0] == day]
+    for day, of_day in by_day.items():
         for rule in sorted({row[0] for row in of_day}):
             feedback = sum(row[3] for row in of_day if row[0] == rule)
             flagged = sum(row[4] for row in of_day if row[0] == rule)
             rate = dg.MetadataValue.float(flagged / feedback)
             metadata.setdefault(f"rule_{rule}", {})[day] = {"flagged": dg.MetadataValue.int(flagged), "rate": rate}
             metadata.setdefault("rule_rates", {}).setdefault(day, {})[f"rate_{rule}"] = rate
-        if of_day:
-            metadata["rule_rates"][day]["rates"] = dg.MetadataValue.md(_rates_table(of_day))
+        metadata["rule_rates"][day]["rates"] = dg.MetadataValue.md(_rates_table(of_day))
     return metadata
 
 

@@ -18,7 +18,7 @@ from expectations.thresholds import load_thresholds
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
-from orchestration.lib.ledger import ledger_metadata, ledger_path
+from orchestration.lib.ledger import ledger_path, schema_version_of
 from orchestration.lib.ledger_sql import ledger_columns
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.settings import Settings
@@ -47,7 +47,7 @@ class Gates:
 
         path = Store(self._settings.ledger_url).url(ledger_path(stream.name, day))
         # A day that was not loaded since has the columns of the schema version of its time.
-        version = int(ledger_metadata(self._settings, stream, "schema_version")[day])
+        version = schema_version_of(self._settings, stream, day)
         return self._session.validate(
             gate=f"{LEDGER_GATE} on {stream.asset_name}",
             asset_name=stream.asset_name,

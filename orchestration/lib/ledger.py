@@ -185,6 +185,12 @@ def _parse(worker: duckdb.DuckDBPyConnection, query: str, chunk: pa.Table) -> pa
     return worker.execute(query).to_arrow_table()
 
 
+def schema_version_of(settings: Settings, stream: Stream, day: date) -> int:
+    """The schema version that a loaded day's file was written with."""
+    path = Store(settings.ledger_url).full(ledger_path(stream.name, day))
+    return int(pq.read_metadata(path).metadata[b"schema_version"])
+
+
 def ledger_metadata(settings: Settings, stream: Stream, key: str) -> dict[date, str]:
     """One metadatum of each loaded day's file: `landing_files` (the fingerprint) or `ledger_version`.
 

@@ -92,20 +92,21 @@ class Staging:
     def rows_query(self) -> str:
         return f"select * from read_parquet('{self.folder}/data/*.parquet')"
 
-    def changes(self, connection: duckdb.DuckDBPyConnection) -> Changes:
-        parent = None
-        if self._made.parent:
-            urls = ", ".join(f"'{u}'" for u in self._catalog.data_urls(self._made.parent))
-            parent = f"select * from read_parquet([{urls}])"
-        return count_changes(connection, parent=parent, child=self.rows_query)
-
-    def _schema_changes(self, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-        """What is another than in the parent: schema versions, columns, columns' types."""
-        if not self._made.parent:
-            return {"columns_added": [], "columns_removed": [], "columns_retyped": [], "schema_version_of_parent": None}
+    @property
+    def _parent_query(self) -> str | None:
+        if self._made.parent is None:
+            return None
         urls = ", ".join(f"'{u}'" for u in self._catalog.data_urls(self._made.parent))
-        parent = column_types(connection, f"select * from read_parquet([{urls}])")
-        child = column_types(connection, self.rows_query)
+        return f"select * from read_parquet([{urls}])"
+
+    def changes(self, connection: duckdb.DuckDBPyConnection) -> Changes:
+        return count_changes(connection, parent=self._parent_query, child=self.rows_query)
+
+    def _schema_changes(self, connection: duckdb.DuckDBPyConnection, child: dict[str, str]) -> dict[str, Any]:
+        """What is another than in the parent: schema versions, columns, columns' types. `child` is this version's."""
+        if self._made.parent is None or self._parent_query is None:
+            return {"columns_added": [], "columns_removed": [], "columns_retyped": [], "schema_version_of_parent": None}
+        parent = column_types(connection, self._parent_query)
         return {
             "columns_added": [c for c in child if c not in parent],
             "columns_removed": [c for c in parent if c not in child],
@@ -117,6 +118,7 @@ class Staging:
         """Adds card and manifest, and makes the version visible in one step; returns the manifest."""
         made = self._made
         changes = self.changes(connection)
+        types = column_types(connection, self.rows_query)
         manifest = {
             "name": self._recipe.name,
             "version": made.version,
@@ -131,11 +133,10 @@ class Staging:
             ],
             "recipe": self._recipe.to_dict(),
             "schema_version": {stream.event: stream.version for stream in STREAMS},
-            "schema_changes": self._schema_changes(connection),
+            "schema_changes": self._schema_changes(connection, types),
             "ledger_files": _ledger_files(self._settings, made.day),
             "gate": {"result": PASSED, "reports": [gate.to_dict() for gate in gates]},
         }
-        types = column_types(connection, self.rows_query)
         by_type = connection.execute(
             f"select feedback_type, count(*) from ({self.rows_query}) group by all order by all"
         ).fetchall()

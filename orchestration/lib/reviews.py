@@ -13,7 +13,6 @@ from typing import Any
 
 from orchestration.contracts.review import REVIEWS
 from orchestration.lib.dbt import manifest_path
-from orchestration.lib.duck import connect
 from orchestration.lib.feedback_rules import declared_rules
 from orchestration.lib.history import feedback_history
 from orchestration.lib.ledger import LEDGER_FILE
@@ -170,21 +169,14 @@ def oldest_reviewed(settings: Settings, first: date, last: date) -> date | None:
     ledger = Store(settings.ledger_url)
     if not settings.warehouse.exists() or not ledger.folders(REVIEWS.name):
         return None
-    with connect(settings, stores=(ledger,)) as connection:
-        reviewed: list[Any] = connection.execute(
-            "select distinct feedback_id "
-            f"from read_parquet('{ledger.url(REVIEWS.name)}/received_date=*/{LEDGER_FILE}', hive_partitioning = true) "
-            "where feedback_id is not null and received_date between ? and ?",
-            [first, last],
-        ).fetchall()
-    if not reviewed:
-        return None
     with read_warehouse(settings) as connection:
         if not has_table(connection, "intermediate", "int_feedback_receipts"):
             return None
         row = connection.execute(
-            "select min(received_date) from intermediate.int_feedback_receipts "
-            "where state <> 'duplicate' and feedback_id in (select unnest(?))",
-            [[feedback_id for (feedback_id,) in reviewed]],
+            "select min(received_date) from intermediate.int_feedback_receipts where state <> 'duplicate' "
+            "and feedback_id in (select feedback_id "
+            f"from read_parquet('{ledger.url(REVIEWS.name)}/received_date=*/{LEDGER_FILE}', hive_partitioning = true) "
+            "where received_date between ? and ?)",
+            [first, last],
         ).fetchone()
     return row[0] if row else None

@@ -24,22 +24,6 @@ inferences as (
         {{ hit_days(ref('int_feedback_matches'), 'inference_received_date', in_window('paired_date')) }}
     )
     and request_id in (select request_id from pairs)
-),
-
-final as (
-    select
-        {{ attributed_columns('pairs', 'feedback', 'inferences') }},
-        pairs.paired_date
-    from pairs
-    inner join feedback
-        on pairs.feedback_received_date = feedback.received_date
-        and pairs.feedback_source_file = feedback.source_file
-        and pairs.feedback_source_line = feedback.source_line
-    inner join inferences
-        on pairs.request_id = inferences.request_id
-        and pairs.inference_received_date = inferences.received_date
-        and pairs.inference_source_file = inferences.source_file
-        and pairs.inference_source_line = inferences.source_line
 )
 
-select * from final
+{{ described_pairs(['paired_date']) }}

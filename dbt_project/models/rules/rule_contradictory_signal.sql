@@ -4,6 +4,7 @@
     threshold={'praise': 0.5},
     priority=11
 ) -%}
+{%- set read_from = rules_look_back_to() ~ ' - ' ~ (var('rules_window_days') + 1) -%}
 
 -- What was said of one output by one user, and from when to when it held. Held back or not, it was said. What
 -- came later than the rules look back is left out, and what could have ended the rest is read twice as far back:
@@ -14,7 +15,7 @@ with statements as (
         feedback_received_date, feedback_source_file, feedback_source_line
     from {{ ref('int_feedback_matches') }}
     where state = 'sound' and author_id is not null
-        and paired_date between {{ rules_look_back_to() }} - {{ var('rules_window_days') + 1 }} and date '{{ var("window_to") }}'
+        and paired_date between {{ read_from }} and date '{{ var("window_to") }}'
         and feedback_at >= {{ end_of_day('feedback_received_date') }} - interval '{{ var("rules_window_days") }} days'
         and (feedback_type = 'explicit_correction' or reward is not null)
         and coalesce(target_kind, 'output') in ('output', 'turn')
@@ -26,14 +27,14 @@ no_corrections as (
     select feedback_received_date, feedback_source_file, feedback_source_line
     from {{ ref('int_correction_measures') }}
     where is_same_text
-        and paired_date between {{ rules_look_back_to() }} - {{ var('rules_window_days') + 1 }} and date '{{ var("window_to") }}'
+        and paired_date between {{ read_from }} and date '{{ var("window_to") }}'
 ),
 
 retracted as (
     select retracts as feedback_id, author_id, min(paired_date) as retracted_date
     from {{ ref('int_feedback_matches') }}
     where state = 'sound' and feedback_type = 'retraction'
-        and paired_date between {{ rules_look_back_to() }} - {{ var('rules_window_days') + 1 }} and date '{{ var("window_to") }}'
+        and paired_date between {{ read_from }} and date '{{ var("window_to") }}'
     group by retracts, author_id
 ),
 
