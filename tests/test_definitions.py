@@ -19,14 +19,21 @@ GROUPS = {
         "int_inference_receipts", "int_inference_conflicts", "int_feedback_receipts", "int_feedback_candidates",
         "int_feedback_matches", "int_correction_measures", "int_feedback_flags", "int_review_decisions",
         "int_feedback_attributions", "int_feedback_standings", "int_feedback_supersessions", "int_built_partitions",
-        "int_day_end_states",
+        "int_day_end_states", "int_conversation_turns", "int_preference_sides",
     },
     "marts": {
         "attributed_feedback", "feedback_under_review", "feedback_status", "dead_letter", "daily_accounts",
-        "partition_quality", "partition_profile", "rule_rates",
+        "partition_quality", "partition_profile", "rule_rates", "conversation_turns", "feedback_conversation",
+        "turn_credit", "preference_sides",
+    },
+    "as_of": {
+        "feedback_as_of", "feedback_ended_as_of", "feedback_status_as_of", "feedback_conversation_as_of",
+        "turn_credit_as_of",
     },
     "datasets": {"feedback_dataset"},
 }  # fmt: skip
+# What they tell is as of the newest partition: they have none of their own.
+VIEWS = {"feedback_conversation", "turn_credit"}
 
 
 @pytest.fixture(scope="module")
@@ -88,4 +95,4 @@ def test_schedule_and_sensor(definitions: dg.Definitions) -> None:
 
 
 def test_every_model_shows_its_rows_per_partition(definitions: dg.Definitions) -> None:
-    assert set(PARTITION_COLUMNS) == GROUPS["attribution"] | GROUPS["marts"]
+    assert set(PARTITION_COLUMNS) == (GROUPS["attribution"] | GROUPS["marts"]) - VIEWS

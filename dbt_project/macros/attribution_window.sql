@@ -3,7 +3,7 @@
     (date '{{ var("window_from") }}' - {{ var("attribution_window_days") }})
 {%- endmacro %}
 
-{# Whether feedback of a received date has waited for its inference longer than the attribution window. #}
-{% macro has_expired(received_date) -%}
-    {{ received_date }} + {{ var("attribution_window_days") }} < date '{{ var("as_of") }}'
+{# Whether feedback of a received date has, as of a day, waited longer than the attribution window. #}
+{% macro has_expired(received_date, as_of) -%}
+    {{ received_date }} + {{ var("attribution_window_days") }} < {{ as_of }}
 {%- endmacro %}

@@ -15,3 +15,13 @@
 {% macro seconds_between(earlier, later) -%}
     ((epoch_us({{ later }}) - epoch_us({{ earlier }})) / 1000000.0)
 {%- endmacro %}
+
+{# The rule of sense that feedback's time breaks against its inference's; null where none. #}
+{% macro broken_time_rule(feedback_at, inference_at) -%}
+    case
+        when {{ feedback_at }} < {{ plus_minutes(inference_at, '-' ~ var('early_tolerance_minutes')) }}
+            then 'before_inference'
+        when {{ feedback_at }} > {{ plus_days(inference_at, var('attribution_window_days')) }}
+            then 'outside_window'
+    end
+{%- endmacro %}

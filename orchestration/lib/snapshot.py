@@ -28,23 +28,15 @@ class Changes:
 def snapshot_query(recipe: Recipe, partition: date) -> str:
     """The recipe's rows as of the end of a partition, on the warehouse."""
     columns = ", ".join(f"source.{c}" for c in recipe.columns)
-    left_out = "'rejected'" if recipe.include_unreviewed else "'rejected', 'contested'"
+    ended = f"select feedback_id from marts.feedback_ended_as_of(date '{partition}')"
     rows = f"select * from marts.{recipe.source} where attributed_date <= date '{partition}'"
     if recipe.include_unreviewed:
+        ended += " where cause <> 'contested'"
         rows += f" union all by name {_unreviewed(partition)}"
     return f"""
     select {columns}
     from ({rows}) as source
-    anti join (
-        select feedback_id from intermediate.int_feedback_supersessions where effective_date <= date '{partition}'
-    ) as ended on source.feedback_id = ended.feedback_id
-    anti join (
-        select feedback_id
-        from intermediate.int_feedback_standings
-        where effective_date <= date '{partition}'
-        group by feedback_id
-        having max_by(standing, effective_date) in ({left_out})
-    ) as doubted on source.feedback_id = doubted.feedback_id
+    anti join ({ended}) as ended on source.feedback_id = ended.feedback_id
     where ({recipe.where})
     """
 

@@ -10,6 +10,8 @@
 -- depends_on: {{ ref('partition_profile') }}
 -- depends_on: {{ ref('rule_rates') }}
 -- depends_on: {{ ref('feedback_under_review') }}
+-- depends_on: {{ ref('conversation_turns') }}
+-- depends_on: {{ ref('preference_sides') }}
 -- depends_on: {{ ref('int_feedback_standings') }}
 -- depends_on: {{ ref('int_feedback_supersessions') }}
 

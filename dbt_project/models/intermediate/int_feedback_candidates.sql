@@ -3,6 +3,7 @@
 with feedback as (
     select
         feedback_id, request_id, session_id, feedback_at,
+        case when target_kind = 'turn' then target_id end as target_turn,
         received_date, source_file, source_line
     from {{ ref('int_feedback_receipts') }}
     -- Feedback from before the window may still be waiting; longer than the attribution window none does.
@@ -22,16 +23,9 @@ new_inferences as (
     select * from inferences where {{ in_window('received_date') }}
 ),
 
--- The first day on which each session was known; a session's feedback waits for that.
-sessions as (
-    select session_id, min(received_date) as received_date
-    from inferences
-    where session_id in (select session_id from feedback where request_id is null)
-    group by session_id
-),
-
 by_request as (
     select feedback.*, inferences.request_id as matched_request_id, inferences.inference_at,
+        inferences.session_id as inference_session_id, inferences.turn as inference_turn,
         inferences.user_id as inference_user_id, inferences.model_version as inference_model_version,
         inferences.variant as inference_variant, inferences.received_date as inference_received_date,
         inferences.source_file as inference_source_file, inferences.source_line as inference_source_line
@@ -40,7 +34,7 @@ by_request as (
     where {{ in_window('feedback.received_date') }}
     union all
     select feedback.*, new_inferences.request_id, new_inferences.inference_at,
-        new_inferences.user_id, new_inferences.model_version,
+        new_inferences.session_id, new_inferences.turn, new_inferences.user_id, new_inferences.model_version,
         new_inferences.variant, new_inferences.received_date,
         new_inferences.source_file, new_inferences.source_line
     from feedback
@@ -48,26 +42,44 @@ by_request as (
     where feedback.received_date < date '{{ var("window_from") }}'
 ),
 
--- Feedback on a whole conversation is about the last turn that had been given when it came.
-by_session as (
-    select feedback.*, inferences.request_id as matched_request_id, inferences.inference_at,
+-- Feedback on a conversation or on one of its turns, where either side is new.
+of_sessions as (
+    select * from feedback
+    where request_id is null
+        and ({{ in_window('received_date') }} or session_id in (select session_id from new_inferences))
+),
+
+-- It waits for the first turn that it can be about; where it names one, by number or request id, for that one.
+turns_meant as (
+    select of_sessions.*, inferences.request_id as matched_request_id, inferences.inference_at,
+        inferences.session_id as inference_session_id, inferences.turn as inference_turn,
         inferences.user_id as inference_user_id, inferences.model_version as inference_model_version,
         inferences.variant as inference_variant, inferences.received_date as inference_received_date,
         inferences.source_file as inference_source_file, inferences.source_line as inference_source_line,
-        sessions.received_date as session_received_date
-    from feedback
-    inner join sessions on feedback.session_id = sessions.session_id
+        min(inferences.received_date) over (
+            partition by of_sessions.received_date, of_sessions.source_file, of_sessions.source_line
+        ) as session_received_date
+    from of_sessions
     inner join inferences
-        on feedback.session_id = inferences.session_id
-        and inferences.received_date <= greatest(feedback.received_date, sessions.received_date)
-    where feedback.request_id is null
+        on of_sessions.session_id = inferences.session_id
+        and (
+            of_sessions.target_turn is null
+            or of_sessions.target_turn in (inferences.turn::varchar, inferences.request_id)
+        )
+),
+
+-- Of the turns that were known then: the last one that had been given when the feedback came.
+by_session as (
+    select *
+    from turns_meant
+    where inference_received_date <= greatest(received_date, session_received_date)
     qualify row_number() over (
-        partition by feedback.received_date, feedback.source_file, feedback.source_line
+        partition by received_date, source_file, source_line
         order by
-            inferences.inference_at > {{ plus_minutes('feedback.feedback_at', var('early_tolerance_minutes')) }},
-            abs(epoch_us(feedback.feedback_at) - epoch_us(inferences.inference_at)),
-            inferences.turn desc nulls last,
-            inferences.request_id
+            inference_at > {{ plus_minutes('feedback_at', var('early_tolerance_minutes')) }},
+            abs(epoch_us(feedback_at) - epoch_us(inference_at)),
+            inference_turn desc nulls last,
+            matched_request_id
     ) = 1
 ),
 
@@ -88,8 +100,8 @@ final as (
     select
         feedback_id, feedback_at, received_date as feedback_received_date,
         source_file as feedback_source_file, source_line as feedback_source_line,
-        matched_request_id as request_id, inference_at, inference_user_id, inference_model_version,
-        inference_variant, inference_received_date,
+        matched_request_id as request_id, inference_at, inference_session_id, inference_turn, inference_user_id,
+        inference_model_version, inference_variant, inference_received_date,
         inference_source_file, inference_source_line, matched_by, paired_date
     from paired
     where {{ in_window('paired_date') }}

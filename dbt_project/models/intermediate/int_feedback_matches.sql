@@ -65,13 +65,10 @@ without_their_part as (
 judged as (
     select
         described.*,
-        case
-            when feedback_at < {{ plus_minutes('inference_at', '-' ~ var('early_tolerance_minutes')) }}
-                then 'before_inference'
-            when feedback_at > {{ plus_days('inference_at', var('attribution_window_days')) }}
-                then 'outside_window'
-            when without_their_part.feedback_source_line is not null then 'unknown_target'
-        end as broken_rule
+        coalesce(
+            {{ broken_time_rule('feedback_at', 'inference_at') }},
+            case when without_their_part.feedback_source_line is not null then 'unknown_target' end
+        ) as broken_rule
     from described
     left join without_their_part using (feedback_received_date, feedback_source_file, feedback_source_line)
 ),

@@ -35,6 +35,8 @@ class Translator(DagsterDbtTranslator):
             return spec
         folder = node["fqn"][1]
         group = {"staging": "staging", "rules": "rules", "intermediate": "attribution", "marts": "marts"}[folder]
+        if node["config"]["materialized"] == "table_function":
+            group = "as_of"
         # A change of the events' schema changes what every model holds, though no model's SQL changes.
         schemas = "-".join(f"{stream.event}.v{stream.version}" for stream in STREAMS)
         if folder == "rules":

@@ -28,8 +28,7 @@ def dataset_asset(recipe: Recipe) -> dg.AssetsDefinition:
         deps=[
             recipe.source,
             "feedback_under_review",
-            "int_feedback_supersessions",
-            "int_feedback_standings",
+            "feedback_ended_as_of",
             "partition_quality",
             "partition_profile",
         ],

@@ -1,0 +1,3 @@
+{{ config(parameters='as_of') }}
+
+{{ conversations('as_of::date') }}

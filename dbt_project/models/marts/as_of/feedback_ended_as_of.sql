@@ -1,0 +1,3 @@
+{{ config(parameters='as_of') }}
+
+{{ feedback_ended('as_of::date') }}

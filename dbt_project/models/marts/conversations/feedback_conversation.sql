@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+{{ conversations("date '9999-12-31'") }}

@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+{{ turn_credits("date '9999-12-31'", "'equal'") }}
