@@ -1,10 +1,11 @@
 """Conversations, preferences between requests, and what held as of a day, through the command line.
 
-Random sessions are logged late, out of order and with turns missing; what each feedback's conversation must be is worked
-out here in plain Python. The failures that this prevents: a turn lost because it was logged late, one that was never
-logged passed over in silence, and an old day's answer that changes when a later day arrives.
+Random sessions are logged late, out of order and with turns missing; what each feedback's conversation must be is
+worked out here in plain Python. The failures that this prevents: a turn lost because it was logged late, one that was
+never logged passed over in silence, and an old day's answer that changes when a later day arrives.
 """
 
+import itertools
 import json
 import random
 from dataclasses import dataclass, field
@@ -93,10 +94,7 @@ class Traffic:
             if given.turn not in [t.number for t in known]:
                 return None
         numbers = [-1, *sorted(t.number for t in up_to)]
-        return [
-            (f"{given.session}-{number}", number - before - 1)
-            for before, number in zip(numbers, numbers[1:], strict=False)
-        ]
+        return [(f"{given.session}-{number}", number - before - 1) for before, number in itertools.pairwise(numbers)]
 
 
 def random_traffic(seed: int) -> Traffic:
@@ -129,7 +127,8 @@ PLANTED: list[tuple[date, str, dict[str, Any]]] = [
     (DAYS[0], "feedback", {"feedback_id": "up", "request_id": "a", "user_id": "u", "thumbs": "up"}),
     (DAYS[1], "feedback", {"feedback_id": "down", "request_id": "a", "user_id": "u", "thumbs": "down"}),
     (DAYS[3], "feedback", {"feedback_id": "back", "request_id": "a", "user_id": "u", "retracts": "down"}),
-    (DAYS[1], "feedback", {"feedback_id": "a_over_b", "user_id": "u", "chosen_request_id": "a", "rejected_request_id": "b"}),
+    (DAYS[1], "feedback", {"feedback_id": "a_over_b", "user_id": "u", "chosen_request_id": "a",
+                           "rejected_request_id": "b"}),
     (DAYS[0], "inferences", {"request_id": "t1", "session_id": "named", "turn": 1, "model_version": "v1"}),
     (DAYS[0], "feedback", {"feedback_id": "on_turn_0", "session_id": "named", "target": {"kind": "turn", "id": "0"},
                            "corrected_output": "zero"}),
@@ -245,7 +244,7 @@ def test_the_turns_of_a_judged_session_share_its_reward(one_range: Platform) -> 
             if method == "last_turn":
                 assert not any(credits[:-1])
             else:
-                assert all(2 * a == pytest.approx(b) for a, b in zip(credits, credits[1:], strict=False))
+                assert all(2 * a == pytest.approx(b) for a, b in itertools.pairwise(credits))
 
 
 def test_feedback_on_a_turn_goes_to_that_turn(one_range: Platform) -> None:
