@@ -97,3 +97,20 @@ def test_nothing_is_lost_and_each_odd_thing_has_its_reason(tmp_path: Path) -> No
     assert Counter(found.values()) == Counter(wanted.values())
     assert found == wanted
     assert platform.query("from marts.daily_accounts")[0]["lines_received"] == len(feedback)
+
+    # A game of 21 questions is judged by the number of questions that it took: the turns that the platform finds must
+    # be as many. None of both knows of the other.
+    games = platform.query(
+        """
+        select feedback_id, any_value(pairs.value)::double as questions,
+            count(*) filter (where turns.endpoint = 'ask_question') as asked,
+            bool_and(turns.is_on_session) as is_on_session
+        from marts.feedback_conversation as turns
+        inner join marts.attributed_feedback as pairs using (feedback_id)
+        where pairs.signal = 'num_questions'
+        group by feedback_id
+        """
+    )
+    judged = [event for event in feedback if event.get("signal") == "num_questions"]
+    assert len(games) == sum(wanted[event["feedback_id"]][0] == "attributed" for event in judged) > 40
+    assert all(game["asked"] == game["questions"] and game["is_on_session"] for game in games)
