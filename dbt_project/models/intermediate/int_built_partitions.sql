@@ -10,6 +10,9 @@
 -- depends_on: {{ ref('partition_profile') }}
 -- depends_on: {{ ref('rule_rates') }}
 -- depends_on: {{ ref('feedback_under_review') }}
+-- depends_on: {{ ref('component_credit') }}
+-- depends_on: {{ ref('chunk_credit') }}
+-- depends_on: {{ ref('retrieval_outcomes') }}
 -- depends_on: {{ ref('conversation_turns') }}
 -- depends_on: {{ ref('preference_sides') }}
 -- depends_on: {{ ref('int_feedback_standings') }}
