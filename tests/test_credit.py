@@ -6,13 +6,17 @@ stops a day.
 """
 
 import json
+import os
 import random
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestration.lib.recipe import RecipeError, load_recipe
 from tests.platform_under_test import Platform
 from tests.traffic import land
 
@@ -247,3 +251,74 @@ def test_shuffled_lines_day_by_day_give_the_same_credit(
     for table in ("component_credit", "chunk_credit", "retrieval_outcomes"):
         query = f"from marts.{table} order by all"
         assert other.query(query) == platform.query(query), table
+
+
+RECIPE = """
+name: member_credit
+description: Who of an ensemble was right.
+license: other
+source: component_credit
+credit_method: agreement
+key: [position]
+where: kind = 'ensemble_member' and credit is not null
+columns:
+  feedback_id: Identifies the feedback event.
+  request_id: Identifies the inference.
+  position: Place in the routing path.
+  component: The member.
+  credit: Its part of the reward.
+  method: How it came about.
+  attributed_date: The partition.
+"""
+
+
+def test_a_recipe_chooses_how_credit_is_assigned(tmp_path: Path) -> None:
+    """Driven as a user does: a file in the recipes' folder, and `attribution run`."""
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "member_credit.yml").write_text(RECIPE, encoding="utf-8")
+    data = tmp_path / "data"
+    for stream, day, events in (
+        ("inferences", DAYS[0], PLANTED_INFERENCES),
+        ("feedback", DAYS[0], [event for received, event in PLANTED_FEEDBACK if received == DAYS[0]]),
+        ("feedback", DAYS[1], [{**judge("voted", "taken-back", retracts="voted-down"), "user_id": "voted-down"},
+                               judge("voted", "voted-up", thumbs="up")]),
+    ):  # fmt: skip
+        land(data, stream, day, [json.dumps(event) for event in events])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FEEDBACK_", "DAGSTER_HOME"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestration.cli", "run", "--from", str(DAYS[0]), "--to", str(DAYS[1])],
+        env={**kept, "FEEDBACK_DATA_DIR": str(data), "FEEDBACK_RECIPES": str(tmp_path / "recipes")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = data / "datasets" / "member_credit"
+    versions = sorted(path for path in folder.iterdir() if path.is_dir())
+    rows = [
+        Platform(data).query(f"select component, credit from read_parquet('{v}/data/*.parquet') order by position")
+        for v in versions
+    ]
+    assert [[(row["component"], row["credit"]) for row in of_version] for of_version in rows] == [
+        [("a", -0.5), ("b", 0), ("c", -0.5)],
+        [("a", 0.5), ("b", 0), ("c", 0.5)],
+    ]
+    manifest = json.loads((versions[1] / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["changes"] == {"added": 3, "changed": 0, "removed": 3}
+    assert (manifest["recipe"]["credit_method"], manifest["recipe"]["key"]) == ("agreement", ["position"])
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "told"),
+    [
+        ("credit_method: agreement", "credit_method: luck", "weight, agreement, equal"),
+        ("key: [position]", "key: [place]", "not among the columns"),
+        ("key: [position]\n", "", "several rows a feedback"),
+        ("source: component_credit", "source: attributed_feedback", "spreads no rewards"),
+        ("credit_method: agreement", "include_unreviewed: true", "attributed_feedback only"),
+    ],
+)
+def test_a_wrong_recipe_of_credits_is_refused_with_the_cure(tmp_path: Path, line: str, instead: str, told: str) -> None:
+    path = tmp_path / "member_credit.yml"
+    path.write_text(RECIPE.replace(line, instead), encoding="utf-8")
+    with pytest.raises(RecipeError, match=told) as refused:
+        load_recipe(path)
+    assert "member_credit.yml" in str(refused.value)

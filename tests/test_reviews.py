@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orchestration.lib.recipe import Recipe, load_recipes
-from orchestration.lib.settings import Settings
+from orchestration.lib.settings import REPOSITORY, Settings
 from orchestration.lib.snapshot import snapshot_query
 from orchestration.lib.warehouse import read_warehouse
 from tests.platform_under_test import Platform
@@ -95,7 +95,7 @@ def ids_as_of(platform: Platform, day: date, recipe: Recipe) -> set[str]:
 
 
 def recipe(**changed: Any) -> Recipe:
-    (feedback,) = [r for r in load_recipes() if r.name == "feedback"]
+    (feedback,) = [r for r in load_recipes(REPOSITORY / "recipes") if r.name == "feedback"]
     return Recipe(**{**vars(feedback), **changed})
 
 

@@ -110,7 +110,7 @@ class Gates:
             partition=day.isoformat(),
             query=rows_query,
             suite=dataset.build_suite(
-                name=recipe.name, columns=list(recipe.columns), expected_rows=rows, partition=day
+                name=recipe.name, columns=list(recipe.columns), expected_rows=rows, partition=day, key=recipe.row_key
             ),
         )
 

@@ -82,11 +82,12 @@ class Staging:
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Writes the rows, sorted, as `data/<split>-00000-of-0000N.parquet`."""
         query = snapshot_query(self._recipe, self._made.day)
+        keys = ", ".join(self._recipe.row_key)
         files = max(1, -(-self._made.rows // ROWS_PER_FILE))
         for n in range(files):
             target = self.folder / "data" / f"{SPLIT}-{n:05d}-of-{files:05d}.parquet"
             part = f"limit {ROWS_PER_FILE} offset {n * ROWS_PER_FILE}" if files > 1 else ""
-            connection.execute(f"copy (select * from ({query}) order by feedback_id {part}) to '{target}' ({_PARQUET})")
+            connection.execute(f"copy (select * from ({query}) order by {keys} {part}) to '{target}' ({_PARQUET})")
 
     @property
     def rows_query(self) -> str:
@@ -100,7 +101,7 @@ class Staging:
         return f"select * from read_parquet([{urls}])"
 
     def changes(self, connection: duckdb.DuckDBPyConnection) -> Changes:
-        return count_changes(connection, parent=self._parent_query, child=self.rows_query)
+        return count_changes(connection, parent=self._parent_query, child=self.rows_query, key=self._recipe.row_key)
 
     def _schema_changes(self, connection: duckdb.DuckDBPyConnection, child: dict[str, str]) -> dict[str, Any]:
         """What is another than in the parent: schema versions, columns, columns' types. `child` is this version's."""
@@ -137,8 +138,9 @@ class Staging:
             "ledger_files": _ledger_files(self._settings, made.day),
             "gate": {"result": PASSED, "reports": [gate.to_dict() for gate in gates]},
         }
+        kind = "feedback_type" if "feedback_type" in types else "'(any)'"
         by_type = connection.execute(
-            f"select feedback_type, count(*) from ({self.rows_query}) group by all order by all"
+            f"select {kind}, count(*) from ({self.rows_query}) group by all order by all"
         ).fetchall()
         card = dataset_card(self._recipe, manifest, types, dict(by_type))
         (self.folder / "README.md").write_text(card, encoding="utf-8")

@@ -27,6 +27,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_MAX_LINE_BYTES", "8388608", "A longer line goes to dead letter as line_too_long."),
     ("FEEDBACK_THRESHOLDS", "expectations/thresholds.yml", "The gates' thresholds; relative to the README."),
     ("FEEDBACK_RULES", "dbt_project/rules.yml", "Which rules count and their thresholds; relative to the README."),
+    ("FEEDBACK_RECIPES", "recipes", "Folder of the datasets' recipes; relative to the README."),
     ("FEEDBACK_DATA_DOCS", "true", "Whether a run leaves Great Expectations Data Docs beside the datasets."),
     ("FEEDBACK_DUCKDB_MEMORY_LIMIT", "4GiB", "Memory that DuckDB may use before it spills to disk."),
     ("FEEDBACK_LOCK_TIMEOUT_SECONDS", "3600", "How long a run waits for another that writes the warehouse."),
@@ -57,6 +58,7 @@ class Settings:
     max_line_bytes: int
     thresholds: Path
     rules: Path
+    recipes: Path
     data_docs: bool
     duckdb_memory_limit: str
     lock_timeout_seconds: int
@@ -90,6 +92,7 @@ class Settings:
             max_line_bytes=_number("FEEDBACK_MAX_LINE_BYTES", text, at_least=1024),
             thresholds=_path(text("FEEDBACK_THRESHOLDS")),
             rules=_path(text("FEEDBACK_RULES")),
+            recipes=_path(text("FEEDBACK_RECIPES")),
             data_docs=_boolean("FEEDBACK_DATA_DOCS", text("FEEDBACK_DATA_DOCS")),
             duckdb_memory_limit=_memory("FEEDBACK_DUCKDB_MEMORY_LIMIT", text("FEEDBACK_DUCKDB_MEMORY_LIMIT")),
             lock_timeout_seconds=_number("FEEDBACK_LOCK_TIMEOUT_SECONDS", text, at_least=0),

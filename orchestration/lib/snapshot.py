@@ -4,6 +4,7 @@ The hash is over canonical rows, not over files: another machine, another Parque
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -29,7 +30,10 @@ def snapshot_query(recipe: Recipe, partition: date) -> str:
     """The recipe's rows as of the end of a partition, on the warehouse."""
     columns = ", ".join(f"source.{c}" for c in recipe.columns)
     ended = f"select feedback_id from marts.feedback_ended_as_of(date '{partition}')"
-    rows = f"select * from marts.{recipe.source} where attributed_date <= date '{partition}'"
+    source = recipe.source
+    if recipe.credit_method:
+        source += f"_as_of(date '{partition}', method := '{recipe.credit_method}')"
+    rows = f"select * from marts.{source} where attributed_date <= date '{partition}'"
     if recipe.include_unreviewed:
         ended += " where cause <> 'contested'"
         rows += f" union all by name {_unreviewed(partition)}"
@@ -85,7 +89,7 @@ def content_hash(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[str
     row_hash = _row_hash(column_types(connection, query))
     row = connection.execute(
         f"""
-        with rows as (select feedback_id, {row_hash} as row_hash from ({query})),
+        with rows as (select {row_hash} as row_hash from ({query})),
         buckets as (
             select left(row_hash, {_BUCKET_DIGITS}) as bucket, count(*) as rows,
                 sha256(string_agg(row_hash, '' order by row_hash)) as bucket_hash
@@ -99,8 +103,10 @@ def content_hash(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[str
     return str(row[0]), int(row[1])
 
 
-def count_changes(connection: duckdb.DuckDBPyConnection, *, parent: str | None, child: str) -> Changes:
-    """Compares two queries' rows by feedback_id. Without a parent every row is added.
+def count_changes(
+    connection: duckdb.DuckDBPyConnection, *, parent: str | None, child: str, key: Sequence[str] = ("feedback_id",)
+) -> Changes:
+    """Compares two queries' rows by their key. Without a parent every row is added.
 
     A column that only one side has counts where it holds something: a row is not another for a new column that is
     null in it.
@@ -108,15 +114,16 @@ def count_changes(connection: duckdb.DuckDBPyConnection, *, parent: str | None, 
     if parent is None:
         return Changes(content_hash(connection, child)[1], 0, 0)
     before, after = column_types(connection, parent), column_types(connection, child)
+    keys = ", ".join(key)
     row = connection.execute(
         f"""
-        with old as (select feedback_id, {_comparable(before, after)} as h from ({parent})),
-        new as (select feedback_id, {_comparable(after, before)} as h from ({child}))
+        with old as (select {keys}, {_comparable(before, after)} as h from ({parent})),
+        new as (select {keys}, {_comparable(after, before)} as h from ({child}))
         select
             count(*) filter (where old.h is null),
             count(*) filter (where old.h <> new.h),
             count(*) filter (where new.h is null)
-        from old full join new using (feedback_id)
+        from old full join new using ({keys})
         """
     ).fetchone()
     assert row is not None

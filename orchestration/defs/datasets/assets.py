@@ -12,6 +12,7 @@ from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.partitions import from_keys
 from orchestration.lib.publication import Published, publish_partitions
 from orchestration.lib.recipe import Recipe, load_recipes
+from orchestration.lib.settings import Settings
 
 
 def dataset_asset(recipe: Recipe) -> dg.AssetsDefinition:
@@ -105,4 +106,4 @@ def _metadata(published: Published) -> dict[str, dg.MetadataValue]:
 
 @dg.definitions
 def datasets() -> dg.Definitions:
-    return dg.Definitions(assets=[dataset_asset(recipe) for recipe in load_recipes()])
+    return dg.Definitions(assets=[dataset_asset(recipe) for recipe in load_recipes(Settings.from_env().recipes)])
