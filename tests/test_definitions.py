@@ -25,6 +25,7 @@ GROUPS = {
         "attributed_feedback", "feedback_under_review", "feedback_status", "dead_letter", "daily_accounts",
         "partition_quality", "partition_profile", "rule_rates",
     },
+    "enrichment": {"feature_attributions"},
     "datasets": {"feedback_dataset"},
 }  # fmt: skip
 
