@@ -19,9 +19,9 @@ import pyarrow as pa
 
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib import attribution_files as files
-from orchestration.lib.explainers import Explainer, make_explainer
+from orchestration.lib.explainers import Explained, Explainer, make_explainer
 from orchestration.lib.feature_rows import parse_features, unknown_features
-from orchestration.lib.model_artefacts import load_model
+from orchestration.lib.model_artefacts import Matrix, load_model
 from orchestration.lib.model_registry import ModelEntry, ModelRegistry, RegistryError
 from orchestration.lib.settings import Settings
 from orchestration.lib.warehouse import read_warehouse
@@ -126,57 +126,70 @@ def _tables(
 
 
 def _table(inferences: list[_Inference], explainer: Explainer | None, summary: DaySummary, day: date) -> pa.Table:
-    columns: dict[str, list[Any]] = {name: [] for name in files.COLUMNS}
-
-    def add(inference: _Inference, **of_row: Any) -> None:
-        shown = {"request_id", "model_name", "model_version"}
-        for name, values in columns.items():
-            values.append(getattr(inference, name) if name in shown else of_row.get(name))
-
-    sound: list[tuple[_Inference, dict[str, str]]] = []
+    """The rows of some inferences of one model version: the explained ones by feature, then the skipped ones."""
+    sound: list[_Inference] = []
     matrix: list[list[float]] = []
     logged: list[dict[str, Any]] = []
+    texts: list[dict[str, str]] = []
+    skipped: list[tuple[_Inference, str]] = []
     for inference in inferences:
-        features, texts = parse_features(inference.features)
+        features, of_features = parse_features(inference.features)
         row = "no_model" if explainer is None else explainer.model.encoder.encode(features)
         if isinstance(row, str):
-            summary.skipped[row] += 1
-            add(inference, skipped=row)
+            skipped.append((inference, row))
             continue
-        logged.append(features)
-        sound.append((inference, texts))
+        sound.append(inference)
         matrix.append(row)
+        logged.append(features)
+        texts.append(of_features)
+    summary.skipped.update(reason for _, reason in skipped)
+    tables = [_rows([inference for inference, _ in skipped], skipped=[reason for _, reason in skipped])]
     if explainer is not None and sound:
         entry = explainer.model.entry
-        try:
-            explained = explainer.explain(np.array(matrix, dtype=np.float64))
-        except RegistryError:
-            raise
-        except Exception as error:
-            # Its message may quote what users sent, which does not belong in the event log.
-            first, last = sound[0][0].request_id, sound[-1][0].request_id
-            raise RegistryError(
-                f"model {entry.title}: {type(error).__name__} while {len(sound)} inferences of {day} were explained "
-                f"({first} to {last}, method {explainer.method}); try the model on their logged features"
-            ) from None
+        explained = _explained(explainer, sound, np.array(matrix, dtype=np.float64), day)
         summary.explained += len(sound)
         summary.by_version[entry.title] += len(sound)
         summary.gap = max(summary.gap, explained.gap)
         summary.unknown_features += unknown_features(entry, logged)
-        for n, (inference, texts) in enumerate(sound):
-            for position, feature in enumerate(entry.features):
-                add(
-                    inference,
-                    feature=feature,
-                    feature_value=texts[feature],
-                    shap_value=float(explained.values[n, position]),
-                    base_value=float(explained.base[n]),
-                    explained_output=float(explained.output[n]),
-                    output_name=explained.output_names[n],
-                    method=explainer.method,
-                    artefact_sha256=entry.artefact.sha256,
-                )
-    return pa.table(columns, schema=files.SCHEMA)
+        count = len(entry.features)
+        by_feature = _rows(
+            [inference for inference in sound for _ in range(count)],
+            feature=list(entry.features) * len(sound),
+            feature_value=[of_features[feature] for of_features in texts for feature in entry.features],
+            shap_value=explained.values.ravel(),
+            base_value=np.repeat(explained.base, count),
+            explained_output=np.repeat(explained.output, count),
+            output_name=[name for name in explained.output_names for _ in range(count)],
+            method=[explainer.method] * len(sound) * count,
+            artefact_sha256=[entry.artefact.sha256] * len(sound) * count,
+        )
+        tables.insert(0, by_feature)
+    return pa.concat_tables(tables)
+
+
+def _rows(inferences: list[_Inference], **columns: Any) -> pa.Table:
+    """Rows of the files, one for each inference given; columns that are not given are null."""
+    shown = {name: [getattr(i, name) for i in inferences] for name in ("request_id", "model_name", "model_version")}
+    given = {**shown, **columns}
+    arrays = [
+        pa.array(given[column.name], column.type) if column.name in given else pa.nulls(len(inferences), column.type)
+        for column in files.SCHEMA
+    ]
+    return pa.Table.from_arrays(arrays, schema=files.SCHEMA)
+
+
+def _explained(explainer: Explainer, inferences: list[_Inference], matrix: Matrix, day: date) -> Explained:
+    try:
+        return explainer.explain(matrix)
+    except RegistryError:
+        raise
+    except Exception as error:
+        # Its message may quote what users sent, which does not belong in the event log.
+        raise RegistryError(
+            f"model {explainer.model.entry.title}: {type(error).__name__} while {len(inferences)} inferences of {day} "
+            f"were explained ({inferences[0].request_id} to {inferences[-1].request_id}, method {explainer.method}); "
+            "try the model on their logged features"
+        ) from None
 
 
 def _blame(
