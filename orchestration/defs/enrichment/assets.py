@@ -65,7 +65,8 @@ def feature_attributions(context: dg.AssetExecutionContext, platform: PlatformRe
                 _tell(context, day, summary, asked=day in asked)
     except RegistryError as error:
         raise dg.Failure(description=f"feature attributions: {error}", allow_retries=False) from None
-    return dg.MaterializeResult()
+    models = len(registry.entries)
+    return dg.MaterializeResult(metadata={"note": f"{models} models in {settings.model_registry}"})
 
 
 def _tell(context: dg.AssetExecutionContext, day: date, summary: DaySummary, *, asked: bool) -> None:
