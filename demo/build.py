@@ -1,4 +1,4 @@
-"""The entry: writes both sources and says what it did. How each is made is in its own module."""
+"""The entry: writes the sources and says what it did. How each is made is in its own module."""
 
 import argparse
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 from demo.assistant import write_assistant
 from demo.files import LandingConflict
 from demo.open_bandit import OpenBanditMissing, write_open_bandit
+from demo.refunds import write_refunds
 from demo.week import FIRST_DAY, LAST_DAY
 from orchestration import cli
 
@@ -29,7 +30,11 @@ def write_demo(data_dir: Path) -> tuple[date, date]:
     LandingConflict when the folder holds files of the same names with another content.
     """
     print(f"demo: writing {data_dir / 'landing'}, received dates {FIRST_DAY} .. {LAST_DAY}")
-    for source, write in (("Open Bandit log", write_open_bandit), ("assistant traffic", write_assistant)):
+    for source, write in (
+        ("Open Bandit log", write_open_bandit),
+        ("assistant traffic", write_assistant),
+        ("refund desk", write_refunds),
+    ):
         counts = write(data_dir)
         print(f"  {source}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
     return FIRST_DAY, LAST_DAY

@@ -32,6 +32,7 @@ GROUPS = {
         "turn_credit_as_of", "component_credit_as_of", "chunk_credit_as_of", "chunk_judgement_as_of",
         "retrieval_outcomes_as_of",
     },
+    "enrichment": {"feature_attributions"},
     "datasets": {"feedback_dataset"},
 }  # fmt: skip
 # What they tell is as of the newest partition: they have none of their own.

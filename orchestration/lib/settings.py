@@ -28,6 +28,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_THRESHOLDS", "expectations/thresholds.yml", "The gates' thresholds; relative to the README."),
     ("FEEDBACK_RULES", "dbt_project/rules.yml", "Which rules count and their thresholds; relative to the README."),
     ("FEEDBACK_RECIPES", "recipes", "Folder of the datasets' recipes; relative to the README."),
+    ("FEEDBACK_MODEL_REGISTRY", "<data dir>/models.yml", "The models that feature attributions explain; none without."),
     ("FEEDBACK_DATA_DOCS", "true", "Whether a run leaves Great Expectations Data Docs beside the datasets."),
     ("FEEDBACK_DUCKDB_MEMORY_LIMIT", "4GiB", "Memory that DuckDB may use before it spills to disk."),
     ("FEEDBACK_LOCK_TIMEOUT_SECONDS", "3600", "How long a run waits for another that writes the warehouse."),
@@ -59,9 +60,15 @@ class Settings:
     thresholds: Path
     rules: Path
     recipes: Path
+    model_registry: Path
     data_docs: bool
     duckdb_memory_limit: str
     lock_timeout_seconds: int
+
+    @property
+    def enrichment_dir(self) -> Path:
+        """Files that are computed beside dbt and read by its views."""
+        return self.data_dir / "enrichment"
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
@@ -93,6 +100,7 @@ class Settings:
             thresholds=_path(text("FEEDBACK_THRESHOLDS")),
             rules=_path(text("FEEDBACK_RULES")),
             recipes=_path(text("FEEDBACK_RECIPES")),
+            model_registry=_registry("FEEDBACK_MODEL_REGISTRY", env, data_dir),
             data_docs=_boolean("FEEDBACK_DATA_DOCS", text("FEEDBACK_DATA_DOCS")),
             duckdb_memory_limit=_memory("FEEDBACK_DUCKDB_MEMORY_LIMIT", text("FEEDBACK_DUCKDB_MEMORY_LIMIT")),
             lock_timeout_seconds=_number("FEEDBACK_LOCK_TIMEOUT_SECONDS", text, at_least=0),
@@ -125,6 +133,14 @@ def _day(name: str, text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise SettingsError(f"{name}={text!r} is no day; write YYYY-MM-DD") from None
+
+
+def _registry(name: str, env: Mapping[str, str], data_dir: Path) -> Path:
+    # Without models nothing is explained, and that is sound; a file that was asked for and is not there is a mistake.
+    given = env.get(name)
+    if given and not _path(given).is_file():
+        raise SettingsError(f"{name}={given!r} is no file; write it, or unset the variable to explain no model")
+    return _path(given) if given else data_dir / "models.yml"
 
 
 def _number(name: str, text: Callable[[str], str], *, at_least: int) -> int:

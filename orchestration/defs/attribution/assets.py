@@ -13,7 +13,7 @@ from dagster_duckdb import DuckDBResource
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
-from orchestration.lib import dbt
+from orchestration.lib import attribution_files, dbt
 from orchestration.lib.attribution_metadata import partition_metadata
 from orchestration.lib.build_window import BuildWindow, build_window
 from orchestration.lib.feedback_rules import RULES_WINDOW_DAYS
@@ -23,6 +23,8 @@ from orchestration.lib.partitions import from_keys
 from orchestration.lib.reviews import oldest_reviewed
 from orchestration.lib.settings import Settings
 from orchestration.lib.warehouse import built_versions, wait_until_writable
+
+ENRICHMENT_VIEWS = "marts.enrichment"
 
 
 class Translator(DagsterDbtTranslator):
@@ -73,6 +75,8 @@ def _as_rule(spec: dg.AssetSpec, rule: Mapping[str, Any]) -> dg.AssetSpec:
 
 @dbt_assets(
     manifest=dbt.manifest_path(),
+    # dbt builds this view with the rest, and it shows the files of the asset of its name (defs/enrichment).
+    exclude=ENRICHMENT_VIEWS,
     dagster_dbt_translator=Translator(),
     partitions_def=daily_partitions,
     backfill_policy=one_run_a_range,
@@ -87,6 +91,7 @@ def attribution(
     days = from_keys(context.partition_keys)
     with warehouse_lock(settings, holder=context.run.run_id, tell=context.log.info):
         wait_until_writable(settings, tell=context.log.info)
+        attribution_files.ensure_readable(settings)
         window = window_of(settings, days[0], days[-1])
         if (window.window_from, window.window_to) != (days[0], days[-1]):
             context.log.info(
@@ -111,8 +116,9 @@ def _events(results: Sequence[dbt.NodeResult]) -> Iterator[dg.MaterializeResult[
     checked = {spec.name: spec.asset_key for spec in attribution.check_specs}
     for result in results:
         seconds = dg.MetadataValue.float(result.seconds)
-        if result.resource_type == "model" and result.success:
-            yield dg.MaterializeResult(asset_key=dg.AssetKey(result.name), metadata={"dbt_seconds": seconds})
+        key = dg.AssetKey(result.name)
+        if result.resource_type == "model" and result.success and key in attribution.keys:
+            yield dg.MaterializeResult(asset_key=key, metadata={"dbt_seconds": seconds})
         elif result.name in checked and result.status != "skipped":
             yield dg.AssetCheckResult(
                 asset_key=checked[result.name],
