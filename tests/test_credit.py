@@ -14,8 +14,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from orchestration.lib.credit_metadata import credit_metadata
 from orchestration.lib.recipe import RecipeError, load_recipe
 from tests.platform_under_test import Platform
 from tests.traffic import land
@@ -230,6 +232,14 @@ def test_credits_add_up_to_the_reward_whatever_was_logged(
         for row in sums:
             assert row["credit"] == pytest.approx(row["reward"], abs=1e-9), (of_method, row)
             assert not row["is_nan"]
+
+
+def test_the_ui_shows_who_earned_what(platform: Platform) -> None:
+    with duckdb.connect(str(platform.data_dir / "warehouse.duckdb"), read_only=True) as connection:
+        metadata = credit_metadata(connection, DAYS)
+    assert "| large | generator | l-1 | 1 | -1.0 | -1.0 |" in str(metadata["component_credit"][DAYS[0]]["credit"].value)
+    assert "| d2 | i1 | 2 |" in str(metadata["chunk_credit"][DAYS[0]]["credit"].value)
+    assert metadata["retrieval_outcomes"][DAYS[0]]["good_retrieval_bad_generation"].value == 1
 
 
 def test_no_judgement_is_lost_to_an_odd_part(platform: Platform) -> None:

@@ -6,6 +6,7 @@ from datetime import date
 import dagster as dg
 import duckdb
 
+from orchestration.lib.credit_metadata import credit_metadata
 from orchestration.lib.warehouse import rows_per_day
 
 # Model to its schema and partition column.
@@ -65,7 +66,8 @@ def partition_metadata(
             if day in metadata[table]:
                 numbers = {name: dg.MetadataValue.int(v) for name, v in values.items() if isinstance(v, int)}
                 metadata[table][day] |= numbers
-    for asset, of_day in _rule_metadata(connection, days).items():
+    by_asset = (*_rule_metadata(connection, days).items(), *credit_metadata(connection, days).items())
+    for asset, of_day in by_asset:
         for day, values in of_day.items():
             metadata.setdefault(asset, {}).setdefault(day, {}).update(values)
     return metadata
