@@ -12,22 +12,36 @@ Metadata = dict[str, dict[date, dict[str, dg.MetadataValue]]]
 _MOST = 20
 
 _COMPONENTS = f"""
-    select attributed_date, coalesce(component, '–'), coalesce(kind, '–'), coalesce(model_version, '–'),
-        count(*) filter (where credit <> 0), round(sum(credit), 3), round(avg(credit) filter (where credit <> 0), 3)
-    from marts.component_credit
-    where attributed_date between ? and ?
-    group by all
-    qualify row_number() over (partition by attributed_date order by sum(abs(credit)) desc nulls last, all) <= {_MOST}
-    order by attributed_date, sum(abs(credit)) desc nulls last, all
+    with parts as (
+        select attributed_date, coalesce(component, '–') as component, coalesce(kind, '–') as kind,
+            coalesce(model_version, '–') as model_version, count(*) filter (where credit <> 0) as judged,
+            sum(credit) as credit, avg(credit) filter (where credit <> 0) as mean, sum(abs(credit)) as weight
+        from marts.component_credit
+        where attributed_date between ? and ?
+        group by all
+    )
+    select attributed_date, component, kind, model_version, judged, round(credit, 3), round(mean, 3)
+    from parts
+    qualify row_number() over (
+        partition by attributed_date order by weight desc nulls last, component, kind, model_version
+    ) <= {_MOST}
+    order by attributed_date, weight desc nulls last, component, kind, model_version
 """
 _DOCUMENTS = f"""
-    select attributed_date, coalesce(document_id, chunk_id, '–'), coalesce(index_version, '–'),
-        count(*) filter (where credit <> 0), round(sum(credit), 3), round(avg(overlap), 3)
-    from marts.chunk_credit
-    where attributed_date between ? and ?
-    group by all
-    qualify row_number() over (partition by attributed_date order by sum(abs(credit)) desc nulls last, all) <= {_MOST}
-    order by attributed_date, sum(abs(credit)) desc nulls last, all
+    with parts as (
+        select attributed_date, coalesce(document_id, chunk_id, '–') as document,
+            coalesce(index_version, '–') as index_version, count(*) filter (where credit <> 0) as judged,
+            sum(credit) as credit, avg(overlap) as overlap, sum(abs(credit)) as weight
+        from marts.chunk_credit
+        where attributed_date between ? and ?
+        group by all
+    )
+    select attributed_date, document, index_version, judged, round(credit, 3), round(overlap, 3)
+    from parts
+    qualify row_number() over (
+        partition by attributed_date order by weight desc nulls last, document, index_version
+    ) <= {_MOST}
+    order by attributed_date, weight desc nulls last, document, index_version
 """
 _OUTCOMES = """
     select attributed_date, coalesce(index_version, '–'), coalesce(model_version, '–'), outcome, count(*)
