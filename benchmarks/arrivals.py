@@ -37,6 +37,7 @@ def write_day(data_dir: Path, day: date, *, first: date, ids: Ids, inferences: i
     folders = {s: data_dir / "landing" / s / f"dt={day}" for s in ("inferences", "feedback")}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
+    prompt = text_sql(f"prompt {day}", "i", 160, 300)
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("set preserve_insertion_order = true")
@@ -55,7 +56,7 @@ def write_day(data_dir: Path, day: date, *, first: date, ids: Ids, inferences: i
                     'session-{day}-' || (i // 4) as session_id, i % 4 as turn,
                     'user-' || (hash(date '{day}', (i // 4)::bigint) % {USERS}) as user_id,
                     {{'temperature': 0.2, 'top_p': 0.9}} as params,
-                    {{'messages': [{{'role': 'user', 'content': {text_sql(f"prompt {day}", "i", 160, 300)}}}]}} as input,
+                    {{'messages': [{{'role': 'user', 'content': {prompt}}}]}} as input,
                     {{'text': {text_sql(f"output {day}", "i", 60, 100)}, 'finish_reason': 'stop'}} as output,
                     {{'latency_ms': 100 + i % 900, 'region': 'eu-1'}} as system
                 from range({inferences}) r(i), vocabulary

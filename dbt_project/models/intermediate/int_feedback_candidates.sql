@@ -10,33 +10,45 @@ with feedback as (
         and received_date between {{ window_start_less_attribution_window() }} and date '{{ var("window_to") }}'
 ),
 
+-- Of all that was ever received only what feedback asks for is kept: the history is read past the feedback's ids.
+requested as (
+    select
+        request_id, inference_at, user_id, model_version, variant, received_date, source_file, source_line
+    from {{ ref('int_inference_receipts') }}
+    where is_first and received_date <= date '{{ var("window_to") }}'
+        and request_id in (select request_id from feedback where {{ in_window('received_date') }})
+),
+
+new_inferences as (
+    select
+        request_id, inference_at, user_id, model_version, variant, received_date, source_file, source_line
+    from {{ ref('int_inference_receipts') }}
+    where is_first and {{ in_window('received_date') }}
+),
+
 inferences as (
     select
         request_id, session_id, turn, inference_at, user_id, model_version, variant,
         received_date, source_file, source_line
     from {{ ref('int_inference_receipts') }}
     where is_first and received_date <= date '{{ var("window_to") }}'
-),
-
-new_inferences as (
-    select * from inferences where {{ in_window('received_date') }}
+        and session_id in (select session_id from feedback where request_id is null)
 ),
 
 -- The first day on which each session was known; a session's feedback waits for that.
 sessions as (
     select session_id, min(received_date) as received_date
     from inferences
-    where session_id in (select session_id from feedback where request_id is null)
     group by session_id
 ),
 
 by_request as (
-    select feedback.*, inferences.request_id as matched_request_id, inferences.inference_at,
-        inferences.user_id as inference_user_id, inferences.model_version as inference_model_version,
-        inferences.variant as inference_variant, inferences.received_date as inference_received_date,
-        inferences.source_file as inference_source_file, inferences.source_line as inference_source_line
+    select feedback.*, requested.request_id as matched_request_id, requested.inference_at,
+        requested.user_id as inference_user_id, requested.model_version as inference_model_version,
+        requested.variant as inference_variant, requested.received_date as inference_received_date,
+        requested.source_file as inference_source_file, requested.source_line as inference_source_line
     from feedback
-    inner join inferences on feedback.request_id = inferences.request_id
+    inner join requested on feedback.request_id = requested.request_id
     where {{ in_window('feedback.received_date') }}
     union all
     select feedback.*, new_inferences.request_id, new_inferences.inference_at,
