@@ -56,6 +56,10 @@ format: install ## Format the code
 benchmark: install ## Time a run beside a hand-written DuckDB floor
 	@$(BIN)/python -m benchmarks.one_day
 
+.PHONY: benchmark-history
+benchmark-history: install ## Time a new day against 7 and against 30 days of history
+	@$(BIN)/python -m benchmarks.growing_history
+
 .PHONY: schemas
 schemas: install ## Check the events' schema versions; write JSON Schemas, docs/events.md and dbt's columns
 	@$(BIN)/python -m orchestration.contracts.published

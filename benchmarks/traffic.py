@@ -8,7 +8,7 @@ import duckdb
 WORDS = 5_000
 
 
-def _text(seed: str, row: str, least: int, most: int) -> str:
+def text_sql(seed: str, row: str, least: int, most: int) -> str:
     """SQL for a text of `least` to `most` words that depends on the row alone."""
     length = f"{least} + (hash({row}, '{seed}') % {most - least + 1})::int"
     return (
@@ -38,8 +38,8 @@ def write_landing(data_dir: Path, day: date, *, inferences: int, feedback: int) 
                     'assistant' as model_name, 'v' || (1 + i % 3) as model_version,
                     'session-' || (i // 4) as session_id, i % 4 as turn, 'user-' || (i % 50000) as user_id,
                     {{'temperature': 0.2, 'top_p': 0.9}} as params,
-                    {{'messages': [{{'role': 'user', 'content': {_text("prompt", "i", 160, 300)}}}]}} as input,
-                    {{'text': {_text("output", "i", 60, 100)}, 'finish_reason': 'stop'}} as output,
+                    {{'messages': [{{'role': 'user', 'content': {text_sql("prompt", "i", 160, 300)}}}]}} as input,
+                    {{'text': {text_sql("output", "i", 60, 100)}, 'finish_reason': 'stop'}} as output,
                     {{'latency_ms': 100 + i % 900, 'region': 'eu-1'}} as system
                 from range({inferences}) r(i), vocabulary
             ) to '{folders["inferences"]}/events.jsonl' (format json)
@@ -54,7 +54,7 @@ def write_landing(data_dir: Path, day: date, *, inferences: int, feedback: int) 
                     strftime(timestamp '{day}' + to_seconds((i * {step} % 86400)::int) + interval 30 seconds,
                         '%Y-%m-%dT%H:%M:%SZ') as timestamp,
                     case when i % 3 = 0 then 'up' when i % 3 = 1 then 'down' end as thumbs,
-                    case when i % 3 = 2 then {_text("correction", "i", 60, 100)} end as corrected_output,
+                    case when i % 3 = 2 then {text_sql("correction", "i", 60, 100)} end as corrected_output,
                     'user' as source
                 from range({feedback}) r(i), vocabulary
                 where i * {step} < {inferences}

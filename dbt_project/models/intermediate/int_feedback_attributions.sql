@@ -8,8 +8,11 @@ with accepted_now as (
 
 matches as (
     select * from {{ ref('int_feedback_matches') }}
-    where state = 'sound' and paired_date <= date '{{ var("window_to") }}'
-        and ({{ in_window('paired_date') }} or feedback_id in (select feedback_id from accepted_now))
+    where state = 'sound' and {{ in_window('paired_date') }}
+    union all
+    select * from {{ ref('int_feedback_matches') }}
+    where state = 'sound' and paired_date < date '{{ var("window_from") }}'
+        and feedback_id in (select feedback_id from accepted_now)
 ),
 
 flags as (

@@ -11,26 +11,32 @@ with feedback as (
         and received_date between {{ window_start_less_attribution_window() }} and date '{{ var("window_to") }}'
 ),
 
-inferences as (
+-- Of all that was ever received only what feedback asks for is kept: the history is read past the feedback's ids.
+requested as (
     select
         request_id, session_id, turn, inference_at, user_id, model_version, variant,
         received_date, source_file, source_line
     from {{ ref('int_inference_receipts') }}
     where is_first and received_date <= date '{{ var("window_to") }}'
+        and request_id in (select request_id from feedback where {{ in_window('received_date') }})
 ),
 
 new_inferences as (
-    select * from inferences where {{ in_window('received_date') }}
+    select
+        request_id, session_id, turn, inference_at, user_id, model_version, variant,
+        received_date, source_file, source_line
+    from {{ ref('int_inference_receipts') }}
+    where is_first and {{ in_window('received_date') }}
 ),
 
 by_request as (
-    select feedback.*, inferences.request_id as matched_request_id, inferences.inference_at,
-        inferences.session_id as inference_session_id, inferences.turn as inference_turn,
-        inferences.user_id as inference_user_id, inferences.model_version as inference_model_version,
-        inferences.variant as inference_variant, inferences.received_date as inference_received_date,
-        inferences.source_file as inference_source_file, inferences.source_line as inference_source_line
+    select feedback.*, requested.request_id as matched_request_id, requested.inference_at,
+        requested.session_id as inference_session_id, requested.turn as inference_turn,
+        requested.user_id as inference_user_id, requested.model_version as inference_model_version,
+        requested.variant as inference_variant, requested.received_date as inference_received_date,
+        requested.source_file as inference_source_file, requested.source_line as inference_source_line
     from feedback
-    inner join inferences on feedback.request_id = inferences.request_id
+    inner join requested on feedback.request_id = requested.request_id
     where {{ in_window('feedback.received_date') }}
     union all
     select feedback.*, new_inferences.request_id, new_inferences.inference_at,
@@ -49,22 +55,31 @@ of_sessions as (
         and ({{ in_window('received_date') }} or session_id in (select session_id from new_inferences))
 ),
 
+session_inferences as (
+    select
+        request_id, session_id, turn, inference_at, user_id, model_version, variant,
+        received_date, source_file, source_line
+    from {{ ref('int_inference_receipts') }}
+    where is_first and received_date <= date '{{ var("window_to") }}'
+        and session_id in (select session_id from of_sessions)
+),
+
 -- It waits for the first turn that it can be about; where it names one, by number or request id, for that one.
 turns_meant as (
-    select of_sessions.*, inferences.request_id as matched_request_id, inferences.inference_at,
-        inferences.session_id as inference_session_id, inferences.turn as inference_turn,
-        inferences.user_id as inference_user_id, inferences.model_version as inference_model_version,
-        inferences.variant as inference_variant, inferences.received_date as inference_received_date,
-        inferences.source_file as inference_source_file, inferences.source_line as inference_source_line,
-        min(inferences.received_date) over (
+    select of_sessions.*, session_inferences.request_id as matched_request_id, session_inferences.inference_at,
+        session_inferences.session_id as inference_session_id, session_inferences.turn as inference_turn,
+        session_inferences.user_id as inference_user_id, session_inferences.model_version as inference_model_version,
+        session_inferences.variant as inference_variant, session_inferences.received_date as inference_received_date,
+        session_inferences.source_file as inference_source_file, session_inferences.source_line as inference_source_line,
+        min(session_inferences.received_date) over (
             partition by of_sessions.received_date, of_sessions.source_file, of_sessions.source_line
         ) as session_received_date
     from of_sessions
-    inner join inferences
-        on of_sessions.session_id = inferences.session_id
+    inner join session_inferences
+        on of_sessions.session_id = session_inferences.session_id
         and (
             of_sessions.target_turn is null
-            or of_sessions.target_turn in (inferences.turn::varchar, inferences.request_id)
+            or of_sessions.target_turn in (session_inferences.turn::varchar, session_inferences.request_id)
         )
 ),
 

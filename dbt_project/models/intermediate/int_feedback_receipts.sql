@@ -21,11 +21,14 @@ numbered as (
     from lines
 ),
 
+-- One line of a feedback_id is no duplicate, so that nothing repeats here. Only the window's ids are kept: the
+-- history is read past them, and never held.
 received_before as (
     {% if is_incremental() %}
-    select distinct feedback_id
+    select feedback_id
     from {{ this }}
     where state <> 'duplicate' and received_date < date '{{ var("window_from") }}'
+        and feedback_id in (select feedback_id from lines)
     {% else %}
     select feedback_id from lines where false
     {% endif %}

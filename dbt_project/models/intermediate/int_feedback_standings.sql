@@ -2,10 +2,17 @@
 
 -- What came after an attribution and bears on it: it does not touch the attributed row, and a reader asks for
 -- the last standing as of a partition.
-with attributed as (
+with touched as (
+    select feedback_id from {{ ref('int_review_decisions') }} where {{ in_window('received_date') }}
+    union
+    select feedback_id from {{ ref('int_feedback_flags') }} where {{ in_window('flagged_date') }}
+),
+
+attributed as (
     select feedback_id, feedback_received_date, feedback_source_file, feedback_source_line, attributed_date
     from {{ ref('int_feedback_attributions') }}
     where attributed_date <= date '{{ var("window_to") }}'
+        and feedback_id in (select feedback_id from touched)
 ),
 
 decisions as (

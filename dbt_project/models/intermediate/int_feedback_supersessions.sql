@@ -1,34 +1,35 @@
 {{ config(partition_column='effective_date') }}
 
-with attributed as (
-    select
-        feedback_id, request_id, user_id, feedback_type, target_kind, target_id, retracts, feedback_at,
-        feedback_received_date as received_date, feedback_source_file as source_file,
-        feedback_source_line as source_line, attributed_date
+with attributed_now as (
+    select feedback_id, request_id, user_id, feedback_type, retracts
+    from {{ ref('int_feedback_attributions') }}
+    where {{ in_window('attributed_date') }}
+),
+
+taken_back_now as (
+    select request_id, user_id, feedback_type
     from {{ ref('int_feedback_attributions') }}
     where attributed_date <= date '{{ var("window_to") }}'
+        and feedback_id in (select retracts from attributed_now where feedback_type = 'retraction')
 ),
 
 -- Only those who said something in the window can have changed what holds. What is taken back in the window
 -- may have been superseded before: it ends once, so its statements are looked at too.
 touched as (
-    select distinct request_id, user_id, feedback_type
-    from attributed
-    where user_id is not null
-        and (
-            {{ in_window('attributed_date') }}
-            or feedback_id in (
-                select retracts from attributed
-                where feedback_type = 'retraction' and {{ in_window('attributed_date') }}
-            )
-        )
+    select request_id, user_id, feedback_type from attributed_now where user_id is not null
+    union
+    select request_id, user_id, feedback_type from taken_back_now where user_id is not null
 ),
 
+-- All of history is read past the touched requests, and little of it is kept.
 statements as (
-    select attributed.*
-    from attributed
-    inner join touched using (request_id, user_id, feedback_type)
-    where feedback_type <> 'retraction'
+    select
+        feedback_id, request_id, user_id, feedback_type, target_kind, target_id, feedback_at,
+        feedback_received_date as received_date, feedback_source_file as source_file,
+        feedback_source_line as source_line, attributed_date
+    from {{ ref('int_feedback_attributions') }}
+    semi join touched using (request_id, user_id, feedback_type)
+    where feedback_type <> 'retraction' and attributed_date <= date '{{ var("window_to") }}'
 ),
 
 with_next as (
@@ -54,15 +55,34 @@ superseded as (
     where next_feedback_id is not null
 ),
 
+-- What was taken back, or given, in the window; and statements that were taken back at any time.
+ended_now as (
+    select retracts as feedback_id from attributed_now where feedback_type = 'retraction'
+    union
+    select feedback_id from attributed_now
+    union
+    select feedback_id from statements
+),
+
 retractions as (
-    select * from attributed where feedback_type = 'retraction'
+    select feedback_id, retracts, user_id, attributed_date
+    from {{ ref('int_feedback_attributions') }}
+    where feedback_type = 'retraction' and attributed_date <= date '{{ var("window_to") }}'
+        and retracts in (select feedback_id from ended_now)
+),
+
+retractable as (
+    select feedback_id, user_id, attributed_date
+    from {{ ref('int_feedback_attributions') }}
+    where attributed_date <= date '{{ var("window_to") }}'
+        and feedback_id in (select retracts from retractions)
 ),
 
 -- One may take back one's own words only; where a user is not known, the id alone says whose they are.
 retracted as (
     select taken_back.feedback_id, 'retracted' as cause, retractions.feedback_id as by_feedback_id,
         greatest(taken_back.attributed_date, retractions.attributed_date) as effective_date
-    from attributed as taken_back
+    from retractable as taken_back
     inner join retractions on taken_back.feedback_id = retractions.retracts
     where coalesce(taken_back.user_id, retractions.user_id, '')
         = coalesce(retractions.user_id, taken_back.user_id, '')

@@ -17,11 +17,14 @@ numbered as (
     from lines
 ),
 
+-- One line of a request_id is first, so that nothing repeats here. Only the window's ids are kept: the history is
+-- read past them, and never held.
 received_before as (
     {% if is_incremental() %}
-    select distinct request_id
+    select request_id
     from {{ this }}
     where is_first and received_date < date '{{ var("window_from") }}'
+        and request_id in (select request_id from lines)
     {% else %}
     select request_id from lines where false
     {% endif %}
