@@ -26,6 +26,7 @@ GROUPS = {
         "attributed_feedback", "feedback_under_review", "feedback_status", "dead_letter", "daily_accounts",
         "partition_quality", "partition_profile", "rule_rates", "conversation_turns", "feedback_conversation",
         "turn_credit", "preference_sides", "component_credit", "chunk_credit", "retrieval_outcomes",
+        "inference_history",
     },
     "as_of": {
         "feedback_as_of", "feedback_ended_as_of", "feedback_status_as_of", "feedback_conversation_as_of",

@@ -25,3 +25,8 @@
             then 'outside_window'
     end
 {%- endmacro %}
+
+{# An instant as a whole number: frames over it are exact, and depend on no session's time zone. #}
+{% macro microseconds(timestamp) -%}
+    epoch_us({{ timestamp }})
+{%- endmacro %}

@@ -34,6 +34,7 @@ PARTITION_COLUMNS: dict[str, tuple[str, str]] = {
     "retrieval_outcomes": ("marts", "attributed_date"),
     "conversation_turns": ("marts", "known_date"),
     "preference_sides": ("marts", "known_date"),
+    "inference_history": ("marts", "attributed_date"),
     "feedback_under_review": ("marts", "paired_date"),
     "feedback_status": ("marts", "received_date"),
     "rule_rates": ("marts", "received_date"),
