@@ -15,6 +15,8 @@
 -- depends_on: {{ ref('retrieval_outcomes') }}
 -- depends_on: {{ ref('conversation_turns') }}
 -- depends_on: {{ ref('preference_sides') }}
+-- depends_on: {{ ref('variant_comparison') }}
+-- depends_on: {{ ref('off_policy_estimates') }}
 -- depends_on: {{ ref('int_feedback_standings') }}
 -- depends_on: {{ ref('int_feedback_supersessions') }}
 
