@@ -20,13 +20,14 @@ GROUPS = {
         "int_feedback_matches", "int_correction_measures", "int_feedback_flags", "int_review_decisions",
         "int_feedback_attributions", "int_feedback_standings", "int_feedback_supersessions", "int_built_partitions",
         "int_day_end_states", "int_conversation_turns", "int_preference_sides", "int_component_shares",
-        "int_chunk_shares",
+        "int_chunk_shares", "int_outcome_changes", "int_variant_days", "int_policy_days",
     },
     "marts": {
         "attributed_feedback", "feedback_under_review", "feedback_status", "dead_letter", "daily_accounts",
         "partition_quality", "partition_profile", "rule_rates", "conversation_turns", "feedback_conversation",
         "turn_credit", "preference_sides", "component_credit", "chunk_credit", "retrieval_outcomes",
         "inference_history",
+        "variant_comparison", "off_policy_estimates",
     },
     "as_of": {
         "feedback_as_of", "feedback_ended_as_of", "feedback_status_as_of", "feedback_conversation_as_of",

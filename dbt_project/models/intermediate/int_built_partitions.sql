@@ -16,6 +16,8 @@
 -- depends_on: {{ ref('conversation_turns') }}
 -- depends_on: {{ ref('preference_sides') }}
 -- depends_on: {{ ref('inference_history') }}
+-- depends_on: {{ ref('variant_comparison') }}
+-- depends_on: {{ ref('off_policy_estimates') }}
 -- depends_on: {{ ref('int_feedback_standings') }}
 -- depends_on: {{ ref('int_feedback_supersessions') }}
 

@@ -3,7 +3,7 @@
 with lines as (
     select
         request_id, session_id, turn, inference_at, user_id, model_version, variant,
-        received_date, source_file, source_line
+        endpoint, exposed, received_date, source_file, source_line
     from {{ ref('stg_inferences') }}
     where {{ in_window('received_date') }}
 ),
