@@ -34,7 +34,9 @@ def looks(draws: dict[str, np.ndarray], sql: str) -> np.ndarray:
         columns = {name: values.ravel() for name, values in draws.items()}
         columns["position"] = np.arange(shape[0] * shape[1])
         connection.register("looks", columns)
-        return connection.sql(f"select {sql} as answer from looks order by position").fetchnumpy()["answer"].reshape(shape)
+        return (
+            connection.sql(f"select {sql} as answer from looks order by position").fetchnumpy()["answer"].reshape(shape)
+        )
 
 
 def clicks(*, rate: float, a_day: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,10 +12,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from demo.open_bandit import OpenBanditMissing, log_folder, write_open_bandit
 from demo.week import DAYS as WEEK
+from orchestration.lib.experiments_metadata import experiments_metadata
 from tests.platform_under_test import Platform
 from tests.traffic import land
 
@@ -101,6 +103,14 @@ def test_each_arm_has_what_was_shown_and_what_holds(canary: Platform) -> None:
     assert found == EXPECTED
     assert {row["control_variant"] for row in rows} == {"stable"}
     assert {row["srm_reason"] for row in rows} == {"no_expected_shares"}
+
+
+def test_the_ui_shows_the_arms_beside_each_other(canary: Platform) -> None:
+    with duckdb.connect(str(canary.data_dir / "warehouse.duckdb"), read_only=True) as connection:
+        metadata = experiments_metadata(connection, DAYS)
+    shown = str(metadata["variant_comparison"][DAYS[-1]]["arms"].value)
+    assert f"| {ENDPOINT} | reward | canary | 30 | 10 |" in shown
+    assert f"| {ENDPOINT} | reward | stable | 180 | 0 |" in shown
 
 
 def test_day_by_day_is_one_range(canary: Platform, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 {#
     What a run's variables declare of experiments, as rows: which arm others are compared with, and which shares of the
-    traffic they should have (orchestration/lib/variant_settings.py).
+    traffic they should have.
 #}
 {% macro declared_controls() -%}
     select null::varchar as endpoint, null::varchar as variant where false

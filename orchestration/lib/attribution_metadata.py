@@ -7,6 +7,7 @@ import dagster as dg
 import duckdb
 
 from orchestration.lib.credit_metadata import credit_metadata
+from orchestration.lib.experiments_metadata import experiments_metadata
 from orchestration.lib.warehouse import rows_per_day
 
 # Model to its schema and partition column.
@@ -72,10 +73,10 @@ def partition_metadata(
             if day in metadata[table]:
                 numbers = {name: dg.MetadataValue.int(v) for name, v in values.items() if isinstance(v, int)}
                 metadata[table][day] |= numbers
-    by_asset = (*_rule_metadata(connection, days).items(), *credit_metadata(connection, days).items())
-    for asset, of_day in by_asset:
-        for day, values in of_day.items():
-            metadata.setdefault(asset, {}).setdefault(day, {}).update(values)
+    for of_topic in (_rule_metadata, credit_metadata, experiments_metadata):
+        for asset, of_day in of_topic(connection, days).items():
+            for day, values in of_day.items():
+                metadata.setdefault(asset, {}).setdefault(day, {}).update(values)
     return metadata
 
 

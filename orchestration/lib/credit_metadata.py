@@ -66,11 +66,11 @@ def credit_metadata(connection: duckdb.DuckDBPyConnection, days: Sequence[date])
     outcomes = by_day(_OUTCOMES)
     metadata: Metadata = {
         "component_credit": {
-            day: {"credit": _table("component | kind | model version | judged | credit | mean", rows)}
+            day: {"credit": table("component | kind | model version | judged | credit | mean", rows)}
             for day, rows in components.items()
         },
         "chunk_credit": {
-            day: {"credit": _table("document | index version | judged | credit | mean overlap", rows)}
+            day: {"credit": table("document | index version | judged | credit | mean overlap", rows)}
             for day, rows in documents.items()
         },
         "retrieval_outcomes": {},
@@ -80,13 +80,14 @@ def credit_metadata(connection: duckdb.DuckDBPyConnection, days: Sequence[date])
         for *_, outcome, count in rows:
             counts[str(outcome)] = counts.get(str(outcome), 0) + int(str(count))
         metadata["retrieval_outcomes"][day] = {
-            "outcomes": _table("index version | model version | outcome | feedback", rows),
+            "outcomes": table("index version | model version | outcome | feedback", rows),
             **{outcome: dg.MetadataValue.int(count) for outcome, count in counts.items()},
         }
     return metadata
 
 
-def _table(header: str, rows: Iterable[tuple[object, ...]]) -> dg.MetadataValue:
+def table(header: str, rows: Iterable[tuple[object, ...]]) -> dg.MetadataValue:
+    """A markdown table; `header` has the columns' names with | between them."""
     columns = header.count("|") + 1
     lines = [f"| {header} |", "|" + "---|" * columns]
     lines += ["| " + " | ".join("–" if cell is None else _cell(cell) for cell in row) + " |" for row in rows]
