@@ -1,17 +1,19 @@
 {{ config(partition_column='paired_date') }}
 
+{%- set is_correction = "state = 'sound' and feedback_type = 'explicit_correction' and " ~ in_window('paired_date') %}
+
 with corrections as (
     select
         feedback_received_date, feedback_source_file, feedback_source_line,
         inference_received_date, inference_source_file, inference_source_line, paired_date
     from {{ ref('int_feedback_matches') }}
-    where state = 'sound' and feedback_type = 'explicit_correction' and {{ in_window('paired_date') }}
+    where {{ is_correction }}
 ),
 
 feedback as (
     select received_date, source_file, source_line, corrected_output as correction
     from {{ ref('stg_feedback') }}
-    where received_date in ({{ hit_days(ref('int_feedback_matches'), 'feedback_received_date', in_window('paired_date')) }})
+    where received_date in ({{ hit_days(ref('int_feedback_matches'), 'feedback_received_date', is_correction) }})
         and corrected_output is not null
 ),
 
@@ -21,7 +23,7 @@ inferences as (
         -- All of what the model was given, names of fields included: what it shares with a correction is context.
         input as prompt
     from {{ ref('stg_inferences') }}
-    where received_date in ({{ hit_days(ref('int_feedback_matches'), 'inference_received_date', in_window('paired_date')) }})
+    where received_date in ({{ hit_days(ref('int_feedback_matches'), 'inference_received_date', is_correction) }})
         and (received_date, source_file, source_line) in (
             select (inference_received_date, inference_source_file, inference_source_line) from corrections
         )
