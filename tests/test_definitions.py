@@ -27,7 +27,7 @@ GROUPS = {
         "partition_quality", "partition_profile", "rule_rates", "conversation_turns", "feedback_conversation",
         "turn_credit", "preference_sides", "component_credit", "chunk_credit", "retrieval_outcomes",
         "inference_history",
-        "variant_comparison", "off_policy_estimates",
+        "variant_comparison", "off_policy_estimates", "feedback_stage_times", "feedback_loop_latency",
     },
     "as_of": {
         "feedback_as_of", "feedback_ended_as_of", "feedback_status_as_of", "feedback_conversation_as_of",
@@ -38,7 +38,7 @@ GROUPS = {
     "datasets": {"feedback_dataset"},
 }  # fmt: skip
 # What they tell is as of the newest partition: they have none of their own.
-VIEWS = {"feedback_conversation", "turn_credit"}
+VIEWS = {"feedback_conversation", "turn_credit", "feedback_stage_times", "feedback_loop_latency"}
 
 
 @pytest.fixture(scope="module")

@@ -48,6 +48,7 @@ def set_environment(settings: Settings) -> None:
     os.environ["DBT_WAREHOUSE_PATH"] = str(settings.warehouse)
     os.environ["DBT_LEDGER_URL"] = settings.ledger_url
     os.environ["DBT_ENRICHMENT_URL"] = str(settings.enrichment_dir)
+    os.environ["DBT_OPERATIONS_URL"] = str(settings.operations_dir)
     os.environ["DBT_MEMORY_LIMIT"] = settings.duckdb_memory_limit
     os.environ["DBT_SPILL_DIRECTORY"] = str(settings.data_dir / ".scratch" / "duckdb")
 
@@ -90,7 +91,7 @@ def build(settings: Settings, variables: str, *, tell: Callable[[str], None]) ->
 
     result = invoke(
         ["build", "--exclude-resource-type", "unit_test", "--vars", variables, "--target-path", str(target)],
-        manifest=_parsed(settings.ledger_url, str(settings.enrichment_dir)),
+        manifest=_parsed(settings.ledger_url, str(settings.enrichment_dir), str(settings.operations_dir)),
         callbacks=[progress],
     )
     if result.result is None:
@@ -107,7 +108,7 @@ def build(settings: Settings, variables: str, *, tell: Callable[[str], None]) ->
 
 
 @cache
-def _parsed(ledger_url: str, enrichment_url: str) -> Any:
+def _parsed(ledger_url: str, enrichment_url: str, operations_url: str) -> Any:
     """The parsed project. The sources' places are part of it, so there is one for each data folder."""
     # Nothing is written: another process may be reading the file that Dagster makes its assets from.
     return _parse("--no-write-json")

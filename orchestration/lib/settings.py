@@ -70,6 +70,11 @@ class Settings:
         """Files that are computed beside dbt and read by its views."""
         return self.data_dir / "enrichment"
 
+    @property
+    def operations_dir(self) -> Path:
+        """What is known of the runs, not of the events; dbt's views read it."""
+        return self.data_dir / "operations"
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
         """Reads the environment. Raises SettingsError, naming the variable, for a value that is no good."""

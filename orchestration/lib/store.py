@@ -6,6 +6,7 @@ import os
 import shutil
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,13 @@ class Store:
             return []
         names = [(e["name"].rstrip("/").rsplit("/", 1)[-1], e) for e in entries if e["type"] == "file"]
         return [StoredFile(f"{folder}/{name}", int(e["size"])) for name, e in sorted(names, key=lambda n: n[0])]
+
+    def modified(self, path: str) -> datetime | None:
+        """When the file came or was last written, in UTC; None where the store does not say."""
+        try:
+            return self.fs.modified(self.full(path)).astimezone(UTC)  # type: ignore[no-any-return]
+        except (NotImplementedError, FileNotFoundError):
+            return None
 
     def folders(self, folder: str) -> list[str]:
         """The names of the folders directly in a folder, sorted."""

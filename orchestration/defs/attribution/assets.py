@@ -13,12 +13,13 @@ from dagster_duckdb import DuckDBResource
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
-from orchestration.lib import attribution_files, dbt
+from orchestration.lib import attribution_files, dbt, stage_times
 from orchestration.lib.attribution_metadata import partition_metadata
 from orchestration.lib.build_window import BuildWindow, build_window
 from orchestration.lib.feedback_rules import RULES_WINDOW_DAYS
 from orchestration.lib.ledger import ledger_metadata
 from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.partitions import days as span
 from orchestration.lib.partitions import from_keys
 from orchestration.lib.reviews import oldest_reviewed
 from orchestration.lib.settings import Settings
@@ -92,6 +93,7 @@ def attribution(
     with warehouse_lock(settings, holder=context.run.run_id, tell=context.log.info):
         wait_until_writable(settings, tell=context.log.info)
         attribution_files.ensure_readable(settings)
+        stage_times.ensure_readable(settings)
         window = window_of(settings, days[0], days[-1])
         if (window.window_from, window.window_to) != (days[0], days[-1]):
             context.log.info(
@@ -102,6 +104,8 @@ def attribution(
         results = list(dbt.build(settings, variables, tell=context.log.info))
         with warehouse.get_connection() as connection:
             by_asset = partition_metadata(connection, days) if all(r.success for r in results) else {}
+        if by_asset:
+            stage_times.record_partitions(settings, stage_times.ATTRIBUTED, span(window.window_from, window.window_to))
     for asset, of_day in by_asset.items():
         for day, metadata in of_day.items():
             context.add_asset_metadata(metadata, asset_key=dg.AssetKey(asset), partition_key=day.isoformat())

@@ -6,6 +6,7 @@ import dagster as dg
 
 from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
+from orchestration.lib import stage_times
 from orchestration.lib.check_results import check_result
 from orchestration.lib.gates import DATASET_GATE, open_gates
 from orchestration.lib.locks import warehouse_lock
@@ -13,6 +14,7 @@ from orchestration.lib.partitions import from_keys
 from orchestration.lib.publication import Published, publish_partitions
 from orchestration.lib.recipe import Recipe, load_recipes
 from orchestration.lib.settings import Settings
+from orchestration.lib.warehouse import read_warehouse
 
 
 def dataset_asset(recipe: Recipe) -> dg.AssetsDefinition:
@@ -30,6 +32,7 @@ def dataset_asset(recipe: Recipe) -> dg.AssetsDefinition:
             recipe.source,
             "feedback_under_review",
             "feedback_ended_as_of",
+            "feedback_loop_latency",
             "partition_quality",
             "partition_profile",
         ],
@@ -64,18 +67,20 @@ def dataset_asset(recipe: Recipe) -> dg.AssetsDefinition:
         ):
             publication = publish_partitions(settings, recipe, asked, gates, tell=context.log.info)
             data_docs = session.build_data_docs()
+            stage_times.record_partitions(settings, stage_times.PUBLISHED, publication.published)
+            with read_warehouse(settings) as connection:
+                latency = stage_times.latency_metadata(connection, publication.published)
         result = check_result(
             check=DATASET_GATE, reports=publication.reports, data_docs=data_docs.as_uri() if data_docs else None
         )
         landed = publication.stopped_at is None
         for day, published in publication.published.items():
+            metadata = _metadata(published) | latency.get(day, {})
             if landed and day in asked:
-                context.add_asset_metadata(_metadata(published), partition_key=day.isoformat())
+                context.add_asset_metadata(metadata, partition_key=day.isoformat())
             else:
                 # Dagster records the asked days, and of a step that fails none: these would be missing.
-                context.log_event(
-                    dg.AssetMaterialization(name, partition=day.isoformat(), metadata=_metadata(published))
-                )
+                context.log_event(dg.AssetMaterialization(name, partition=day.isoformat(), metadata=metadata))
         if landed:
             yield dg.MaterializeResult()
             yield result

@@ -6,10 +6,12 @@ from datetime import date
 import dagster as dg
 
 from expectations.report import GateReport
+from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.defs.partitions import OWNERS, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
+from orchestration.lib import stage_times
 from orchestration.lib.check_results import check_result
 from orchestration.lib.gates import LEDGER_GATE, open_gates
 from orchestration.lib.ledger import LedgerPartition, load_partition
@@ -68,6 +70,9 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
                     f"{stream.name} {day}: {partition.lines:,} lines from {partition.files} files, "
                     f"{partition.dead_letter_count:,} dead letters"
                 )
+        if stream is FEEDBACK:
+            stage_times.record_landed(settings, stream.name, days)
+            stage_times.record_files(settings, stage_times.LOADED, stream.name, days)
         yield dg.MaterializeResult()
         with_lines = [day for day in days if loaded[day.isoformat()].lines]
         reports: dict[date, list[GateReport]] = {day: [] for day in days}
@@ -76,6 +81,8 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
                 for day in with_lines:
                     lines = loaded[day.isoformat()].lines
                     reports[day] = [gates.ledger(stream, day, lines_received=lines)]
+        if stream is FEEDBACK:
+            stage_times.record_files(settings, stage_times.VALIDATED, stream.name, days)
         yield check_result(check=LEDGER_GATE, reports=reports)
 
     return load
