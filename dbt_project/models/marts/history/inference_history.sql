@@ -89,13 +89,15 @@ time_lines as (
 looked_back as (
     select
         attributed_date, kind, request_id, event, at_us,
-        count(*) filter (where event = 'answer') over before as answers,
-        count(*) filter (where event = 'feedback') over before as feedback,
+        -- DuckDB 1.5 evaluates a `count` of some rows anew for each row: quadratic, where a sum is not.
+        coalesce(sum(case when event = 'answer' then 1 else 0 end) over before, 0)::bigint as answers,
+        coalesce(sum(case when event = 'feedback' then 1 else 0 end) over before, 0)::bigint as feedback,
         count(distinct session_id) over before as sessions,
         min(at_us) filter (where event = 'answer') over before as first_us,
         max(at_us) filter (where event = 'answer') over before as last_us,
         -- Whole numbers: a sum of floats would depend on the order of what happened in the same instant.
-        sum(micro_reward) over before / nullif(count(micro_reward) over before, 0) / 1000000 as mean_reward
+        sum(micro_reward) over before
+            / nullif(sum(case when micro_reward is not null then 1 else 0 end) over before, 0) / 1000000 as mean_reward
     from time_lines
     window before as (
         partition by attributed_date, kind, subject_id
