@@ -10,7 +10,7 @@ from orchestration.lib.credit_metadata import Metadata, table
 
 _ARMS = """
     select partition_date, coalesce(endpoint, '–'), metric, variant, exposed, unexposed,
-        format('{:.2%}', feedback_rate), n,
+        format('{:.2f} %', 100 * feedback_rate), n,
         case when mean is not null then format('{:.4f} ({:.4f} to {:.4f})', mean, mean_low, mean_high) end,
         case when is_control then 'control'
             when difference_low is not null
@@ -24,7 +24,7 @@ _ARMS = """
 """
 _ESTIMATES = """
     select partition_date, coalesce(endpoint, '–'), metric, target_variant, logged_by_variant, n,
-        round(effective_n)::bigint, format('{:.1%}', support),
+        round(effective_n)::bigint, format('{:.1f} %', 100 * support),
         format('{:.4f} ({:.4f} to {:.4f})', ips, ips_low, ips_high),
         format('{:.4f} ({:.4f} to {:.4f})', snips, snips_low, snips_high),
         format('{:.4f} ({:.4f} to {:.4f})', dr, dr_low, dr_high)
