@@ -27,6 +27,14 @@
 {%- endmacro %}
 
 {#
+    The variance of one observation of a share, with a hit and a miss added: a share of 0 in 200 looks certain otherwise,
+    and a difference to it decided.
+#}
+{% macro share_variance(hits, n) -%}
+    (({{ hits }} + 1) / ({{ n }} + 2.0) * (1 - ({{ hits }} + 1) / ({{ n }} + 2.0)))
+{%- endmacro %}
+
+{#
     rho squared, the one free parameter of the confidence sequence: it makes the interval narrowest after `tuned_for`
     observations, and valid whatever it is (Waudby-Smith et al., arXiv:2103.06476, appendix B.2).
 #}

@@ -113,7 +113,10 @@ described as (
     select
         *,
         total / nullif(n, 0) as mean,
-        {{ sample_variance('n', 'total', 'total_of_squares') }} / n as squared_error
+        case
+            when is_share and n > 0 then {{ share_variance('total', 'n') }} / n
+            else {{ sample_variance('n', 'total', 'total_of_squares') }} / n
+        end as squared_error
     from observed
 ),
 
