@@ -137,7 +137,8 @@ def log(policy: str) -> list[tuple[int, float]]:
     """Whether each impression of a policy was clicked, and its propensity."""
     with open(log_folder(policy) / "men.csv", encoding="utf-8") as file:
         rows = list(csv.reader(file))
-    return [(int(row[-2]), float(row[-1])) for row in rows if row[-2] in ("0", "1")]
+    names = {name: place for place, name in enumerate(rows[0])}
+    return [(int(row[names["click"]]), float(row[names["propensity_score"]])) for row in rows[1:]]
 
 
 def click_rate(policy: str) -> float:
