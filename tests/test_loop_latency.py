@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from orchestration.lib.settings import Settings
+from orchestration.lib.stage_times import latency_metadata
+from orchestration.lib.warehouse import read_warehouse
 from tests.platform_under_test import Platform
 from tests.traffic import inference, land, thumbs
 
@@ -44,6 +47,18 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, A
     row = told[-1][f"fb-{DAYS[0]}-{on_time}"]
     assert whole["feedback"] == 1
     assert whole["p50_seconds"] == pytest.approx((row["published_at"] - row["feedback_at"]).total_seconds())
+    parts = platform.query(
+        "select part, p50_seconds, p95_seconds from marts.feedback_loop_latency "
+        f"where part <> 'whole_loop' and attributed_date = '{DAYS[0]}'"
+    )
+    assert {part["part"] for part in parts} == {"transmission", "landing", "validation", "attribution", "dataset"}
+    assert sum(part["p50_seconds"] for part in parts) == pytest.approx(whole["p50_seconds"]), "of one event they add up"
+    with platform.environment(), read_warehouse(Settings.from_env()) as connection:
+        metadata = latency_metadata(connection, [DAYS[0]])
+        assert list(latency_metadata(connection, DAYS)) == list(DAYS)
+    for part in parts:
+        assert metadata[DAYS[0]][f"seconds_{part['part']}"].value == part["p50_seconds"]
+        assert metadata[DAYS[0]][f"seconds_{part['part']}_p95"].value == part["p95_seconds"]
     return told
 
 
