@@ -52,7 +52,7 @@ def two_arms(rates: tuple[float, float], a_day: int) -> dict[str, np.ndarray]:
 
 def anytime_p_value() -> str:
     m = macros()
-    error = " + ".join(f"({m.sample_variance(f'n{arm}', f'x{arm}', f'x{arm}')}) / n{arm}" for arm in (1, 2))
+    error = " + ".join(f"{m.share_variance(f'x{arm}', f'n{arm}')} / n{arm}" for arm in (1, 2))
     return str(m.anytime_p_value("(x2 / n2 - x1 / n1)", "(n1 + n2)", f"nullif({error}, 0)", 10000))
 
 
@@ -74,7 +74,7 @@ def test_arms_that_differ_are_told_apart_in_time() -> None:
 def test_the_p_value_and_the_interval_decide_alike() -> None:
     draws = two_arms((0.1, 0.12), 200)
     m = macros()
-    error = " + ".join(f"({m.sample_variance(f'n{arm}', f'x{arm}', f'x{arm}')}) / n{arm}" for arm in (1, 2))
+    error = " + ".join(f"{m.share_variance(f'x{arm}', f'n{arm}')} / n{arm}" for arm in (1, 2))
     outside = looks(draws, f"abs(x2 / n2 - x1 / n1) > {m.anytime_half_width('(n1 + n2)', f'({error})', 10000)}")
     assert outside.any() and not outside.all()
     assert ((looks(draws, anytime_p_value()) < 0.05) == outside).all()
@@ -91,6 +91,23 @@ def test_a_split_other_than_declared_is_told_and_the_declared_one_rarely(
     )
     told = (looks({"n": n, "x": canary}, p_value) < 0.05).any(axis=1).mean()
     assert least <= told <= most
+
+
+def test_an_interval_that_allows_for_skewness_holds_rare_weighted_clicks() -> None:
+    """Sixty clicks with weights as uneven as off-policy ones: a skewed sum, and a normal interval ends too low."""
+    generator = np.random.default_rng(5)
+    a_weight, rate = 50, 0.006
+    weights = generator.lognormal(-0.5, 1.0, size=200)
+    n, truth = a_weight * weights.size, rate * weights.mean()
+    hits = generator.binomial(a_weight, rate, size=(EXPERIMENTS, weights.size))
+    sums = {f"s{power}": hits @ weights[:, None] ** power for power in (1, 2, 3)}
+    mean, error = f"(s1 / {n})", f"sqrt((s2 / {n} - (s1 / {n}) ** 2) / {n})"
+    cubes = f"(s3 - 3 * {mean} * s2 + 2 * {n} * {mean} ** 3)"
+    m = macros()
+    normal = looks(sums, f"{mean} + 1.96 * {error}") < truth
+    low, high = (looks(sums, m.skewed_bound(mean, error, cubes, n, sign)) for sign in "-+")
+    assert normal.mean() > 0.05
+    assert (high < truth).mean() < 0.04 and (low > truth).mean() < 0.04
 
 
 def test_wilsons_interval_covers_rare_shares_and_says_something_of_none() -> None:

@@ -1,27 +1,42 @@
 {#
-    What a run's variables declare of experiments, as rows: which arm others are compared with, and which shares of the
-    traffic they should have.
+    What FEEDBACK_EXPERIMENTS declares (orchestration/lib/experiments.py), as rows: the arm that others are compared with,
+    the first day that counts, and which share of the traffic each arm should have.
 #}
-{% macro declared_controls() -%}
-    select null::varchar as endpoint, null::varchar as variant where false
-    {%- for endpoint, variant in var('control_variants').items() %}
+{% macro declared_experiments() -%}
+    select null::varchar as endpoint, null::varchar as control, null::date as since, null::boolean as has_shares where false
+    {%- for endpoint, experiment in var('experiments').items() %}
     union all
-    select {{ text_literal(endpoint) }}, {{ text_literal(variant) }}
+    select
+        {{ text_literal(endpoint) }}, {{ text_literal(experiment.control) if experiment.control else 'null' }},
+        {{ "date '" ~ experiment.since ~ "'" if experiment.since else 'null' }},
+        {{ 'true' if experiment.shares else 'false' }}
     {%- endfor %}
 {%- endmacro %}
 
 {% macro declared_shares() -%}
-    select null::varchar as endpoint, null::varchar as variant, null::double as share where false
-    {%- for endpoint, shares in var('expected_shares').items() %}
-    {%- for variant, share in shares.items() %}
+    select
+        null::varchar as endpoint, null::varchar as variant, null::double as share, null::date as since
+    where false
+    {%- for endpoint, experiment in var('experiments').items() if experiment.shares %}
+    {%- for variant, share in experiment.shares.items() %}
     union all
-    select {{ text_literal(endpoint) }}, {{ text_literal(variant) }}, {{ share }} / {{ shares.values() | sum }}
+    select
+        {{ text_literal(endpoint) }}, {{ text_literal(variant) }},
+        {{ share }}::double / {{ experiment.shares.values() | sum }}, date '{{ experiment.since }}'
     {%- endfor %}
     {%- endfor %}
 {%- endmacro %}
 
 {% macro text_literal(value) -%}
     '{{ value | replace("'", "''") }}'
+{%- endmacro %}
+
+{# How many outputs of each arm were shown on each day of the whole history up to the run's window. #}
+{% macro shown_by_day(variant_days) -%}
+    select endpoint, variant, inference_received_date as shown_date, sum(n) as n
+    from {{ variant_days }}
+    where metric = 'exposed' and inference_received_date <= date '{{ var("window_to") }}'
+    group by endpoint, variant, inference_received_date
 {%- endmacro %}
 
 {#

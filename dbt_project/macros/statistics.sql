@@ -19,6 +19,22 @@
     ) / ({{ n }} + {{ z_95() }} * {{ z_95() }})
 {%- endmacro %}
 
+{#
+    A bound of a mean's interval by Hall's transformation, which takes the skewness out (Hall, 1992, JRSS B 54, section 2).
+    `error` is the mean's standard error, `sum_of_cubes` that of the n observations less their mean. A sum of rare clicks
+    with uneven weights is so skewed that the normal interval mostly ends too low.
+#}
+{% macro skewed_bound(mean, error, sum_of_cubes, n, sign) -%}
+    {%- set skewness = '(' ~ sum_of_cubes ~ ' / (' ~ n ~ ' * ' ~ error ~ ') ** 3)' -%}
+    {%- set quantile = '(' ~ ('-' if sign == '+' else '') ~ z_95() ~ ')' -%}
+    ({{ mean }} - case
+        when {{ error }} > 0 and abs({{ skewness }}) > 1e-6
+            then {{ error }} * 3 / {{ skewness }}
+                * (cbrt(1 + {{ skewness }} * ({{ quantile }} - {{ skewness }} / 6)) - 1)
+        else {{ error }} * {{ quantile }}
+    end)
+{%- endmacro %}
+
 {# The variance of one observation from its sums; null for fewer than two. #}
 {% macro sample_variance(n, total, total_of_squares) -%}
     case when {{ n }} > 1

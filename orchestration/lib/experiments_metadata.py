@@ -6,7 +6,7 @@ from datetime import date
 import dagster as dg
 import duckdb
 
-from orchestration.lib.credit_metadata import Metadata, table
+from orchestration.lib.metadata_tables import Metadata, rows_by_day, table
 
 _ARMS = """
     select partition_date, coalesce(endpoint, '–'), metric, variant, exposed, unexposed,
@@ -56,10 +56,7 @@ def experiments_metadata(connection: duckdb.DuckDBPyConnection, days: Sequence[d
     """Asset to day to a table, and each arm's mean as a number that becomes a plot over partitions."""
     metadata: Metadata = {asset: {} for asset in _TABLES}
     for asset, (query, header) in _TABLES.items():
-        rows: dict[date, list[tuple[object, ...]]] = {}
-        for day, *row in connection.execute(query, [days[0], days[-1]]).fetchall():
-            rows.setdefault(day, []).append(tuple(row))
-        for day, of_day in rows.items():
+        for day, of_day in rows_by_day(connection, query, [days[0], days[-1]]).items():
             metadata[asset][day] = {"arms": table(header, of_day)}
     for day, name, mean in connection.execute(_MEANS, [days[0], days[-1]]).fetchall():
         metadata["variant_comparison"][day][name] = dg.MetadataValue.float(mean)

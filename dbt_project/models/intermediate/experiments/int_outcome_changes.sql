@@ -83,7 +83,8 @@ rewards as (
         request_id, partition_date, 'reward' as metric,
         sum(change) as n,
         sum(change * reward order by feedback_id) as total,
-        sum(change * reward * reward order by feedback_id) as total_of_squares
+        sum(change * reward * reward order by feedback_id) as total_of_squares,
+        sum(change * reward * reward * reward order by feedback_id) as total_of_cubes
     from feedback_changes
     where reward is not null
     group by request_id, partition_date
@@ -117,9 +118,9 @@ mark_changes as (
 ),
 
 changes as (
-    select request_id, partition_date, metric, n, total, total_of_squares from rewards
+    select request_id, partition_date, metric, n, total, total_of_squares, total_of_cubes from rewards
     union all
-    select request_id, partition_date, metric, change, change, change from mark_changes
+    select request_id, partition_date, metric, change, change, change, change from mark_changes
 ),
 
 -- All feedback on a request is about the one line of it that was received first.
@@ -146,7 +147,8 @@ final as (
         changes.metric,
         changes.n::bigint as n,
         changes.total::double as total,
-        changes.total_of_squares::double as total_of_squares
+        changes.total_of_squares::double as total_of_squares,
+        changes.total_of_cubes::double as total_of_cubes
     from changes
     inner join requests on changes.request_id = requests.request_id
     where {{ in_window('changes.partition_date') }}

@@ -26,7 +26,7 @@ exposures as (
     select
         received_date as partition_date, received_date as inference_received_date, endpoint, variant,
         cell, action, propensity, 'exposed' as metric,
-        count(*) as n, count(*)::double as total, count(*)::double as total_of_squares
+        count(*) as n, count(*)::double as total, count(*)::double as total_of_squares, count(*)::double as total_of_cubes
     from logged
     where action is not null
     group by all
@@ -38,7 +38,8 @@ outcomes_of_day as (
         cell, action, propensity, metric,
         sum(n)::bigint as n,
         sum(total order by request_id) as total,
-        sum(total_of_squares order by request_id) as total_of_squares
+        sum(total_of_squares order by request_id) as total_of_squares,
+        sum(total_of_cubes order by request_id) as total_of_cubes
     from outcomes
     where action is not null and propensity is not null
     group by all

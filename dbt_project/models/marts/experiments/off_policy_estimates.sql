@@ -9,7 +9,8 @@ sums as (
         as_of, endpoint, variant, cell, action, propensity, metric,
         sum(n) as n,
         sum(total order by partition_date, inference_received_date) as total,
-        sum(total_of_squares order by partition_date, inference_received_date) as total_of_squares
+        sum(total_of_squares order by partition_date, inference_received_date) as total_of_squares,
+        sum(total_of_cubes order by partition_date, inference_received_date) as total_of_cubes
     from days
     group by as_of, endpoint, variant, cell, action, propensity, metric
 ),
@@ -27,7 +28,8 @@ logged as (
     select
         exposures.as_of, exposures.endpoint, exposures.variant, exposures.cell, exposures.action, exposures.propensity,
         signals.metric, exposures.n,
-        coalesce(sums.total, 0) as total, coalesce(sums.total_of_squares, 0) as total_of_squares
+        coalesce(sums.total, 0) as total, coalesce(sums.total_of_squares, 0) as total_of_squares,
+        coalesce(sums.total_of_cubes, 0) as total_of_cubes
     from exposures
     inner join signals
         on exposures.as_of = signals.as_of and exposures.endpoint is not distinct from signals.endpoint
@@ -36,7 +38,7 @@ logged as (
         and exposures.variant = sums.variant and exposures.cell = sums.cell and exposures.action = sums.action
         and exposures.propensity = sums.propensity and signals.metric = sums.metric
     union all
-    select as_of, endpoint, variant, cell, action, propensity, metric, n, total, total_of_squares
+    select as_of, endpoint, variant, cell, action, propensity, metric, n, total, total_of_squares, total_of_cubes
     from sums
     where metric = 'reward' and n > 0
 ),
@@ -107,7 +109,8 @@ cell_values as (
 weighted as (
     select
         logged.as_of, logged.endpoint, logged.metric, cell_values.target_variant, cell_values.logged_by_variant,
-        logged.cell, logged.action, logged.propensity, logged.n, logged.total, logged.total_of_squares,
+        logged.cell, logged.action, logged.propensity, logged.n,
+        logged.total, logged.total_of_squares, logged.total_of_cubes,
         cell_values.support,
         coalesce(targets.probability, 0) / logged.propensity as weight,
         cell_values.target_mean
@@ -141,6 +144,12 @@ moments as (
             'robust': 'n * model_part + weight * total',
             'squared_robust': 'n * model_part * model_part + 2 * model_part * weight * total
                 + weight * weight * total_of_squares',
+            'cubed_robust': 'n * model_part ** 3 + 3 * model_part ** 2 * weight * total
+                + 3 * model_part * weight ** 2 * total_of_squares + weight ** 3 * total_of_cubes',
+            'cubed_weights': 'n * weight ** 3',
+            'cubed_weight_outcomes': 'weight ** 3 * total',
+            'cubed_weight_squares': 'weight ** 3 * total_of_squares',
+            'cubed_outcomes': 'weight ** 3 * total_of_cubes',
         }.items() %}
         sum({{ term }} order by cell, action, propensity) as {{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
@@ -164,7 +173,14 @@ errors as (
         sqrt(greatest(
             0, squared_outcomes - 2 * snips * squared_weight_outcomes + snips * snips * squared_weights
         )) / nullif(weights, 0) as snips_error,
-        sqrt(greatest(0, squared_robust / n - dr * dr) / n) as dr_error
+        sqrt(greatest(0, squared_robust / n - dr * dr) / n) as dr_error,
+        -- Sums of the cubes of what each observation is above the estimate.
+        cubed_outcomes - 3 * ips * squared_outcomes + 2 * n * ips ** 3 as ips_cubes,
+        (
+            cubed_outcomes - 3 * snips * cubed_weight_squares + 3 * snips ** 2 * cubed_weight_outcomes
+            - snips ** 3 * cubed_weights
+        ) * (n / nullif(weights, 0)) ** 3 as snips_cubes,
+        cubed_robust - 3 * dr * squared_robust + 2 * n * dr ** 3 as dr_cubes
     from estimates
 ),
 
@@ -180,8 +196,10 @@ final as (
         support / n as support,
         {%- for method in ['ips', 'snips', 'dr'] %}
         {{ method }},
-        {{ method }} - {{ z_95() }} * {{ method }}_error as {{ method }}_low,
-        {{ method }} + {{ z_95() }} * {{ method }}_error as {{ method }}_high{{ ',' if not loop.last }}
+        {%- for bound, sign in {'low': '-', 'high': '+'}.items() %}
+        {{ skewed_bound(method, method ~ '_error', method ~ '_cubes', 'n', sign) }} as {{ method }}_{{ bound }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}{{ ',' if not loop.last }}
         {%- endfor %}
     from errors
 )
