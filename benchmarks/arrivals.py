@@ -11,7 +11,7 @@ from typing import Literal
 
 import duckdb
 
-from benchmarks.traffic import WORDS, text_sql
+from benchmarks.traffic import landing_folders, make_vocabulary, text_sql
 
 Ids = Literal["random", "ordered"]
 USERS = 50_000
@@ -34,17 +34,12 @@ def _ms_of_day(row: str, per_day: int) -> str:
 
 def write_day(data_dir: Path, day: date, *, first: date, ids: Ids, inferences: int, feedback: int) -> None:
     """Writes one day of both streams; `first` is the first day of all: what would be older is of the last 24 hours."""
-    folders = {s: data_dir / "landing" / s / f"dt={day}" for s in ("inferences", "feedback")}
-    for folder in folders.values():
-        folder.mkdir(parents=True, exist_ok=True)
+    folders = landing_folders(data_dir, day)
     prompt = text_sql(f"prompt {day}", "i", 160, 300)
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("set preserve_insertion_order = true")
-        connection.execute(
-            f"create table vocabulary as select list(left(md5(i::varchar), 3 + i % 7) order by i) as words "
-            f"from range({WORDS}) r(i)"
-        )
+        make_vocabulary(connection)
         connection.execute(
             f"""
             copy (

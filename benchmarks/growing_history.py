@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,18 +18,10 @@ from typing import Any, get_args
 
 from benchmarks.arrivals import Ids, days_before, write_day
 from benchmarks.history_floor import attribute_by_hand
+from benchmarks.runs import Cost, run_range
 
 NEW_DAY = date(2024, 6, 30)
 RESULT = Path(__file__).parent / "results" / "growing_history.json"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """One process: seconds, CPU seconds, and the most memory that it had, in GiB."""
-
-    seconds: float
-    cpu_seconds: float
-    peak_gib: float
 
 
 @dataclass(frozen=True)
@@ -47,33 +38,14 @@ class NewDay:
         return self.models_seconds + self.tests_seconds
 
 
-def run_range(data_dir: Path, first: date, last: date, *, memory_limit: str) -> Cost:
-    """`attribution run` in a process of its own, with its log in the data folder. Raises where it does not land."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FEEDBACK_", "DAGSTER_HOME"))}
-    own = {
-        "FEEDBACK_DATA_DIR": str(data_dir),
-        "FEEDBACK_DATA_DOCS": "false",
-        "FEEDBACK_DUCKDB_MEMORY_LIMIT": memory_limit,
-    }
-    arguments = [sys.executable, "-m", "orchestration.cli", "run", "--from", str(first), "--to", str(last)]
-    before = os.times().elapsed
-    with open(data_dir / "run.log", "w", encoding="utf-8") as log:
-        to_log = [(os.POSIX_SPAWN_DUP2, log.fileno(), 1), (os.POSIX_SPAWN_DUP2, log.fileno(), 2)]
-        process = os.posix_spawn(sys.executable, arguments, kept | own, file_actions=to_log)
-        _, status, used = os.wait4(process, 0)
-    if os.waitstatus_to_exitcode(status) != 0:
-        raise RuntimeError(f"the run of {first} to {last} did not land; see {data_dir / 'run.log'}")
-    return Cost(os.times().elapsed - before, used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20)
-
-
-def time_new_day(built: Path, landing: Path, *, memory_limit: str) -> NewDay:
+def time_new_day(built: Path, landing: Path, *, memory_limit: str, recipes: Path | None) -> NewDay:
     """Runs the new day on a copy of a built data folder."""
     with tempfile.TemporaryDirectory(prefix="new-day-", dir=built.parent) as name:
         copy = Path(name) / "data"
         # Landing and ledger files are never changed in place, so that a copy shares them.
         shutil.copytree(built, copy, copy_function=_link_events, ignore=shutil.ignore_patterns("new-day-*"))
         link_landing(landing, copy, [NEW_DAY])
-        cost = run_range(copy, NEW_DAY, NEW_DAY, memory_limit=memory_limit)
+        cost = run_range(copy, NEW_DAY, NEW_DAY, memory_limit=memory_limit, recipes=recipes)
         ran = json.loads((copy / ".scratch" / "dbt" / "run_results.json").read_text(encoding="utf-8"))["results"]
     nodes = {node["unique_id"].split(".", 2)[2]: float(node["execution_time"]) for node in ran}
     tests = sum(float(node["execution_time"]) for node in ran if node["unique_id"].startswith("test."))
@@ -96,6 +68,9 @@ def _link_events(source: str, target: str) -> None:
 def measure(root: Path, ids: Ids, given: argparse.Namespace) -> dict[str, Any]:
     """One kind of ids: lands the longest history and the new day, and times the new day against each history."""
     longest = max(given.history)
+    recipes = root / "no-recipes" if given.no_datasets else None
+    if recipes:
+        recipes.mkdir(parents=True)
     for day in [*days_before(NEW_DAY, longest), NEW_DAY]:
         write_day(
             root,
@@ -110,9 +85,10 @@ def measure(root: Path, ids: Ids, given: argparse.Namespace) -> dict[str, Any]:
         data_dir = root / f"history-{history}"
         days = days_before(NEW_DAY, history)
         link_landing(root / "landing", data_dir, days)
-        built = run_range(data_dir, days[0], days[-1], memory_limit=given.memory_limit)
+        built = run_range(data_dir, days[0], days[-1], memory_limit=given.memory_limit, recipes=recipes)
         rounds = [
-            time_new_day(data_dir, root / "landing", memory_limit=given.memory_limit) for _ in range(given.rounds)
+            time_new_day(data_dir, root / "landing", memory_limit=given.memory_limit, recipes=recipes)
+            for _ in range(given.rounds)
         ]
         best = min(rounds, key=lambda new_day: new_day.attribution_seconds)
         floor = attribute_by_hand(root / "landing", [*days, NEW_DAY], root / "floor", memory_limit=given.memory_limit)
@@ -137,7 +113,7 @@ def measure(root: Path, ids: Ids, given: argparse.Namespace) -> dict[str, Any]:
     grown = {name: round(largest["nodes"].get(name, 0) - seconds, 2) for name, seconds in shortest["nodes"].items()}
     told["grew_most_seconds"] = dict(sorted(grown.items(), key=lambda item: -item[1])[:10])
     for history in (shortest, largest):
-        del history["nodes"]
+        history.pop("nodes", None)
     return told
 
 
@@ -149,6 +125,7 @@ def main() -> None:
     parser.add_argument("--ids", nargs="+", choices=get_args(Ids), default=list(get_args(Ids)))
     parser.add_argument("--rounds", type=int, default=3, help="of the new day; the best counts")
     parser.add_argument("--memory-limit", default="768MiB", help="DuckDB's share of the process's memory")
+    parser.add_argument("--no-datasets", action="store_true", help="attribute only: nothing is published")
     parser.add_argument("--folder", type=Path, help="where to work; kept afterwards (default: a temporary one)")
     parser.add_argument("--result", type=Path, default=RESULT)
     given = parser.parse_args()
@@ -162,6 +139,7 @@ def main() -> None:
         "inferences_a_day": given.inferences,
         "feedback_a_day": int(given.inferences * given.feedback_share),
         "memory_limit": given.memory_limit,
+        "publishes_datasets": not given.no_datasets,
         "cores": os.cpu_count(),
         **by_ids,
     }

@@ -7,34 +7,17 @@ Expectations' start, Dagster's bookkeeping. It is taken off before the ratio is.
 import argparse
 import json
 import os
-import resource
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from datetime import date
 from pathlib import Path
 
 from benchmarks.floor import run_floor
+from benchmarks.runs import run_range
 from benchmarks.traffic import write_landing
 
 DAY = date(2024, 6, 1)
 RESULT = Path(__file__).parent / "results" / "one_day.json"
-
-
-def timed_run(data_dir: Path) -> float:
-    """Seconds of `attribution run` for the day, in a process of its own."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FEEDBACK_", "DAGSTER_HOME"))}
-    started = time.monotonic()
-    subprocess.run(
-        [sys.executable, "-m", "orchestration.cli", "run", "--from", str(DAY), "--to", str(DAY)],
-        env={**kept, "FEEDBACK_DATA_DIR": str(data_dir), "FEEDBACK_DATA_DOCS": "false"},
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    return time.monotonic() - started
 
 
 def main() -> None:
@@ -47,12 +30,11 @@ def main() -> None:
         size = write_landing(root / "day", DAY, inferences=given.inferences, feedback=given.feedback)
         write_landing(root / "single", DAY, inferences=1, feedback=1)
         print(f"landed {given.inferences:,} inferences and {given.feedback:,} feedback events, {size / 1e6:,.0f} MB")
-        timed_run(root / "single")  # warms the page cache and dbt's manifest
+        run_range(root / "single", DAY, DAY)  # warms the page cache and dbt's manifest
         shutil.rmtree(root / "single" / "ledger")
-        fixed = timed_run(root / "single")
-        whole = timed_run(root / "day")
+        fixed = run_range(root / "single", DAY, DAY).seconds
+        whole = run_range(root / "day", DAY, DAY)
         floor, rows = run_floor(root / "day", DAY, root / "floor")
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     finally:
         shutil.rmtree(root, ignore_errors=True)
     result = {
@@ -60,12 +42,12 @@ def main() -> None:
         "feedback": given.feedback,
         "landed_bytes": size,
         "attributed_rows": rows,
-        "run_seconds": round(whole, 1),
+        "run_seconds": round(whole.seconds, 1),
         "fixed_seconds": round(fixed, 1),
         "floor_seconds": round(floor, 1),
-        "ratio_without_fixed": round((whole - fixed) / floor, 2),
-        "ratio_with_fixed": round(whole / floor, 2),
-        "peak_memory_gib": round(peak, 2),
+        "ratio_without_fixed": round((whole.seconds - fixed) / floor, 2),
+        "ratio_with_fixed": round(whole.seconds / floor, 2),
+        "peak_memory_gib": round(whole.peak_gib, 2),
         "cores": os.cpu_count(),
     }
     RESULT.parent.mkdir(exist_ok=True)

@@ -17,18 +17,29 @@ def text_sql(seed: str, row: str, least: int, most: int) -> str:
     )
 
 
-def write_landing(data_dir: Path, day: date, *, inferences: int, feedback: int) -> int:
-    """Writes one day of both streams as JSONL; returns the bytes written."""
+def make_vocabulary(connection: duckdb.DuckDBPyConnection) -> None:
+    """The table `vocabulary`, with the list `words` that `text_sql` draws from."""
+    connection.execute(
+        f"create table vocabulary as select list(left(md5(i::varchar), 3 + i % 7) order by i) as words "
+        f"from range({WORDS}) r(i)"
+    )
+
+
+def landing_folders(data_dir: Path, day: date) -> dict[str, Path]:
+    """Makes a day's landing folders; stream to folder."""
     folders = {s: data_dir / "landing" / s / f"dt={day}" for s in ("inferences", "feedback")}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
+    return folders
+
+
+def write_landing(data_dir: Path, day: date, *, inferences: int, feedback: int) -> int:
+    """Writes one day of both streams as JSONL; returns the bytes written."""
+    folders = landing_folders(data_dir, day)
     step = max(1, inferences // feedback)
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
-        connection.execute(
-            f"create table vocabulary as select list(left(md5(i::varchar), 3 + i % 7) order by i) as words "
-            f"from range({WORDS}) r(i)"
-        )
+        make_vocabulary(connection)
         connection.execute(
             f"""
             copy (
