@@ -20,10 +20,16 @@ _ROW = RowRules(ids=("feedback_id", "request_id"))
 
 
 def build_suite(
-    *, name: str, columns: Sequence[str], expected_rows: int, partition: date, key: Sequence[str] = ("feedback_id",)
+    *,
+    name: str,
+    columns: Sequence[str],
+    expected_rows: int,
+    partition: date,
+    key: Sequence[str] = ("feedback_id",),
+    has_silence: bool = False,
 ) -> "gx.ExpectationSuite":
-    """`columns` are the recipe's, in order; `key` tells rows apart. A rule on a column that the recipe does
-    not publish is left out."""
+    """`columns` are the recipe's, in order; `key` tells rows apart; where it `has_silence`, rows may have no feedback.
+    A rule on a column that the recipe does not publish is left out."""
     missing = [column for column in _ROW.ids if column not in columns]
     if missing:
         raise ValueError(f"dataset {name} has no {' and no '.join(missing)}; every recipe must publish them")
@@ -42,7 +48,7 @@ def build_suite(
             columns_are(columns, in_order=True),
             has_rows(),
             row_count_is(expected_rows, sentence=f"all {expected_rows} rows of the recipe are there"),
-            _ROW.not_null("feedback_id"),
+            *([] if has_silence else [_ROW.not_null("feedback_id")]),
             _ROW.unique(*key) if len(key) == 1 else _ROW.unique_together(key),
             _ROW.not_null("request_id"),
             *(rule for column, rule in optional.items() if column in columns),

@@ -52,6 +52,23 @@ def _parser() -> argparse.ArgumentParser:
 
     datasets = commands.add_parser("datasets", help="list the datasets and their versions, with counts")
     datasets.set_defaults(do=_datasets)
+    actions = datasets.add_subparsers(dest="action", metavar="{diff,rebuild}")
+    diff = actions.add_parser("diff", help="tell why two versions of a dataset differ")
+    diff.add_argument("name", help="the dataset")
+    diff.add_argument("before", metavar="VERSION")
+    diff.add_argument("after", metavar="VERSION")
+    diff.add_argument("--rows", type=_count, default=0, metavar="N", help="rows shown beside the counts (default 0)")
+    diff.set_defaults(do=_diff)
+    rebuild = actions.add_parser("rebuild", help="make a version again from the ledger, and compare it to the byte")
+    rebuild.add_argument("name", help="the dataset")
+    rebuild.add_argument("version", metavar="VERSION")
+    rebuild.add_argument("--into", type=Path, metavar="FOLDER", help="keep what is made here (default: thrown away)")
+    rebuild.set_defaults(do=_rebuild)
+
+    replay = commands.add_parser("replay", help="build what was known at the end of a day, in a fresh folder")
+    replay.add_argument("--as-of", dest="as_of", type=_day, required=True, metavar="DAY", help="received date (UTC)")
+    replay.add_argument("--into", type=Path, required=True, metavar="FOLDER", help="an empty folder, or a new one")
+    replay.set_defaults(do=_replay)
 
     letters = commands.add_parser("dead-letters", help="list the lines that are no event, by reason, with examples")
     letters.add_argument("--stream", choices=STREAM_NAMES, help="only of this stream")
@@ -144,6 +161,31 @@ def _datasets(parser: argparse.ArgumentParser, settings: Settings, given: argpar
 
     print(datasets_table(settings))
     return EXIT_OK
+
+
+def _diff(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.version_diff import differences, differences_text
+
+    print(differences_text(differences(settings, given.name, given.before, given.after), rows=given.rows))
+    return EXIT_OK
+
+
+def _rebuild(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.replay import rebuild
+
+    into = given.into.absolute() if given.into else None
+    rebuilt = rebuild(settings, given.name, given.version, into=into, tell=_tell)
+    for problem in rebuilt.problems:
+        print(f"can not be rebuilt: {problem}")
+    for path, is_same in rebuilt.same.items():
+        print(f"{path}: {'the same bytes' if is_same else 'other bytes'}")
+    return EXIT_OK if rebuilt.is_same else EXIT_STOPPED
+
+
+def _replay(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.replay import replay
+
+    return EXIT_OK if replay(settings, given.as_of, given.into.absolute(), tell=_tell) == EXIT_OK else EXIT_STOPPED
 
 
 def _dead_letters(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:

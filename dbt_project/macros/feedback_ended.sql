@@ -37,3 +37,11 @@ final as (
 
 select * from final
 {%- endmacro %}
+
+{# The rows of a relation that were attributed by the end of a partition, and of which the feedback still held then. #}
+{% macro held(relation, as_of) -%}
+    select rows_of_feedback.*
+    from {{ relation }} as rows_of_feedback
+    anti join ({{ feedback_ended(as_of) }}) as ended on rows_of_feedback.feedback_id = ended.feedback_id
+    where rows_of_feedback.attributed_date <= {{ as_of }}
+{%- endmacro %}

@@ -1,13 +1,22 @@
-{# A JSON array as a list of its elements; an empty list where it is none. #}
-{% macro json_elements(column, path='$') -%}
-    {{ return(adapter.dispatch('json_elements')(column, path)) }}
+{#
+    A relation with a row for each element of a JSON array, as `element`, with its place from 0 as `position`; the column
+    that holds the array is left out. What is no array has no rows.
+#}
+{% macro json_elements(relation, column, path='$') -%}
+    {{ return(adapter.dispatch('json_elements')(relation, column, path)) }}
 {%- endmacro %}
 
-{% macro duckdb__json_elements(column, path) -%}
-    case
-        when json_type({{ column }}, '{{ path }}') = 'ARRAY' then json_extract({{ column }}, '{{ path }}[*]')
-        else []
-    end
+{% macro duckdb__json_elements(relation, column, path) -%}
+    select * exclude ({{ column }}, elements),
+        unnest(elements) as element, generate_subscripts(elements, 1) - 1 as position
+    from (
+        select *,
+            case
+                when json_type({{ column }}, '{{ path }}') = 'ARRAY' then json_extract({{ column }}, '{{ path }}[*]')
+                else []
+            end as elements
+        from {{ relation }}
+    )
 {%- endmacro %}
 
 {# What a component or a model said, as one text: the text itself, or the field of an object that holds it. #}

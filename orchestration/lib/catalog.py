@@ -11,7 +11,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from orchestration.lib.settings import Settings
+from orchestration.lib.field_sql import quote
+from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import Store
 
 PASSED = "passed"
@@ -80,8 +81,21 @@ class Catalog:
         return self.store.exists(f"{self.dataset}/{version}/manifest.json")
 
     def data_urls(self, version: str) -> list[str]:
+        """Its Parquet files; card, Croissant and formats are no data."""
         files = self.manifest(version)["files"]
-        return [self.store.url(f"{self.dataset}/{version}/{f['path']}") for f in files]
+        data = [f["path"] for f in files if f["path"].startswith("data/")]
+        return [self.store.url(f"{self.dataset}/{version}/{path}") for path in data]
+
+    def rows_query(self, version: str) -> str:
+        """SQL for the rows of a version, all splits together."""
+        return f"select * from read_parquet([{', '.join(quote(url) for url in self.data_urls(version))}])"
+
+    def published(self, version: str) -> Mapping[str, Any]:
+        """The manifest of a version that somebody asked for. Raises StateError, naming those that there are."""
+        if not self.has(version):
+            known = ", ".join(self.versions()) or "none"
+            raise StateError(f"dataset {self.dataset} has no version {version}; its versions are {known}")
+        return self.manifest(version)
 
     def add(self, version: str, folder: Path) -> None:
         self.store.put_folder(folder, f"{self.dataset}/{version}")

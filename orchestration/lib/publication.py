@@ -11,12 +11,12 @@ from datetime import date
 from expectations.report import GateReport
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.lib.catalog import FAILED, PASSED, Catalog, PartitionRecord
+from orchestration.lib.delta import Changes
 from orchestration.lib.gates import Gates, first_failure
 from orchestration.lib.ledger import ledger_metadata
 from orchestration.lib.publish import Candidate, Staging, candidate
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.settings import Settings
-from orchestration.lib.snapshot import Changes
 from orchestration.lib.warehouse import read_warehouse
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,26 +12,15 @@ import duckdb
 
 from expectations.report import GateReport
 from orchestration.contracts.json_schema import STREAMS
-from orchestration.lib.card import dataset_card
 from orchestration.lib.catalog import PASSED, Catalog
-from orchestration.lib.ledger import LEDGER_FILE, ledger_metadata
+from orchestration.lib.companions import write_companions
+from orchestration.lib.delta import Changes, write_delta
+from orchestration.lib.ledger import LEDGER_FILE, ledger_metadata_by_key
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.settings import Settings
-from orchestration.lib.snapshot import (
-    Changes,
-    column_types,
-    content_hash,
-    count_changes,
-    file_sha256,
-    snapshot_query,
-    version_name,
-)
-from orchestration.lib.store import Store, json_text
-
-SPLIT = "train"
-ROWS_PER_FILE = 1_000_000
-# Written down because the bytes of a version depend on it.
-_PARQUET = "format parquet, compression zstd, compression_level 3, row_group_size 122880"
+from orchestration.lib.shards import shards, write_shards
+from orchestration.lib.snapshot import PARQUET, ROWS, SPLIT, column_types, content_hash, make_snapshot, version_name
+from orchestration.lib.store import Store, file_sha256, json_text
 
 
 @dataclass(frozen=True)
@@ -43,24 +33,26 @@ class Candidate:
     rows: int
     parent: str | None
     is_new: bool
+    types: Mapping[str, str]
 
 
 def candidate(connection: duckdb.DuckDBPyConnection, recipe: Recipe, catalog: Catalog, day: date) -> Candidate:
-    """Names the version that a partition's rows make, and whether it is there already.
+    """Makes the rows of a partition, for the connection to keep, and tells which version they are, new or not.
 
     The parent of a new version is the one that it replaces, if the partition had one, else the newest
     before it.
     """
-    content, rows = content_hash(connection, snapshot_query(recipe, day))
+    types = make_snapshot(connection, recipe, day)
+    content, rows = content_hash(connection)
     before = catalog.version_before(day)
     own = catalog.partitions().get(day)
     if before and before.endswith(f"-{content[:12]}"):
-        return Candidate(day, before, content, rows, None, is_new=False)
+        return Candidate(day, before, content, rows, None, is_new=False, types=types)
     if rows == 0 and before is None:
-        return Candidate(day, None, content, 0, None, is_new=False)
+        return Candidate(day, None, content, 0, None, is_new=False, types=types)
     version = version_name(day, content)
     parent = own.version if own and own.version and own.version != version else before
-    return Candidate(day, version, content, rows, parent, is_new=not catalog.has(version))
+    return Candidate(day, version, content, rows, parent, is_new=not catalog.has(version), types=types)
 
 
 class Staging:
@@ -70,6 +62,8 @@ class Staging:
         self._settings, self._recipe, self._catalog, self._made = settings, recipe, catalog, made
         # Beside the datasets where they are local: a rename is one step only within a file system.
         root = Path(catalog.store.root) / ".staging" if catalog.store.is_local else settings.data_dir / ".scratch"
+        self.splits: dict[str, int] = {}
+        self._data_files: list[dict[str, Any]] = []
         self.folder = root / f"{recipe.name}-{made.day}-{uuid.uuid4().hex}"
 
     def __enter__(self) -> "Staging":
@@ -80,14 +74,21 @@ class Staging:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Writes the rows, sorted, as `data/<split>-00000-of-0000N.parquet`."""
-        query = snapshot_query(self._recipe, self._made.day)
-        keys = ", ".join(self._recipe.row_key)
-        files = max(1, -(-self._made.rows // ROWS_PER_FILE))
-        for n in range(files):
-            target = self.folder / "data" / f"{SPLIT}-{n:05d}-of-{files:05d}.parquet"
-            part = f"limit {ROWS_PER_FILE} offset {n * ROWS_PER_FILE}" if files > 1 else ""
-            connection.execute(f"copy (select * from ({query}) order by {keys} {part}) to '{target}' ({_PARQUET})")
+        """Writes the rows of each split as `data/<split>-00000-of-0000N.parquet`; a split of nothing is none."""
+        found = shards(connection, self._recipe, self._made.day, rows=self._made.rows)
+        self._data_files = write_shards(
+            connection, self.folder, self._recipe, found=found, parent=self._parent_shards()
+        )
+        for shard in found:
+            self.splits[shard.split] = self.splits.get(shard.split, 0) + shard.rows
+
+    def _parent_shards(self) -> dict[str, tuple[Path, Mapping[str, Any]]]:
+        """What is in the parent's files to where they are and what is told of them, as far as they can be shared."""
+        if self._made.parent is None or not self._catalog.store.is_local:
+            return {}
+        folder = Path(self._catalog.store.full(f"{self._recipe.name}/{self._made.parent}"))
+        files = self._catalog.manifest(self._made.parent)["files"]
+        return {file["content_sha256"]: (folder / file["path"], file) for file in files if "content_sha256" in file}
 
     @property
     def rows_query(self) -> str:
@@ -97,11 +98,26 @@ class Staging:
     def _parent_query(self) -> str | None:
         if self._made.parent is None:
             return None
-        urls = ", ".join(f"'{u}'" for u in self._catalog.data_urls(self._made.parent))
-        return f"select * from read_parquet([{urls}])"
+        return self._catalog.rows_query(self._made.parent)
 
-    def changes(self, connection: duckdb.DuckDBPyConnection) -> Changes:
-        return count_changes(connection, parent=self._parent_query, child=self.rows_query, key=self._recipe.row_key)
+    def _write_delta(self, connection: duckdb.DuckDBPyConnection) -> Changes:
+        """What turns the parent into this version. Without a parent every row is new, and the snapshot has them."""
+        if self._parent_query is None:
+            return Changes(self._made.rows, 0, 0)
+        changes = write_delta(
+            connection,
+            self.folder,
+            before=self._parent_query,
+            after=f"from {ROWS}",
+            key=self._recipe.row_key,
+            split=SPLIT if self._recipe.split else None,
+            parquet=PARQUET,
+        )
+        parent_rows = sum(self._catalog.manifest(str(self._made.parent))["rows"].values())
+        assert parent_rows + changes.added - changes.removed == self._made.rows, (
+            "a snapshot is its parent and its delta"
+        )
+        return changes
 
     def _schema_changes(self, connection: duckdb.DuckDBPyConnection, child: dict[str, str]) -> dict[str, Any]:
         """What is another than in the parent: schema versions, columns, columns' types. `child` is this version's."""
@@ -118,7 +134,7 @@ class Staging:
     def publish(self, connection: duckdb.DuckDBPyConnection, *, gates: list[GateReport]) -> dict[str, Any]:
         """Adds card and manifest, and makes the version visible in one step; returns the manifest."""
         made = self._made
-        changes = self.changes(connection)
+        changes = self._write_delta(connection)
         types = column_types(connection, self.rows_query)
         manifest = {
             "name": self._recipe.name,
@@ -126,28 +142,30 @@ class Staging:
             "partition": made.day.isoformat(),
             "parent_version": made.parent,
             "content_sha256": made.content,
-            "rows": {SPLIT: made.rows},
+            "rows": self.splits,
             "changes": {"added": changes.added, "changed": changes.changed, "removed": changes.removed},
-            "files": [
-                {"path": f"data/{f.name}", "bytes": f.stat().st_size, "sha256": file_sha256(str(f))}
-                for f in sorted((self.folder / "data").iterdir())
-            ],
             "recipe": self._recipe.to_dict(),
             "schema_version": {stream.event: stream.version for stream in STREAMS},
             "schema_changes": self._schema_changes(connection, types),
+            "settings": decisive_settings(self._settings),
             "ledger_files": _ledger_files(self._settings, made.day),
             "gate": {"result": PASSED, "reports": [gate.to_dict() for gate in gates]},
         }
-        kind = "feedback_type" if "feedback_type" in types else "'(any)'"
-        by_type = connection.execute(
-            f"select {kind}, count(*) from ({self.rows_query}) group by all order by all"
-        ).fetchall()
-        card = dataset_card(self._recipe, manifest, types, dict(by_type))
-        (self.folder / "README.md").write_text(card, encoding="utf-8")
+        manifest = write_companions(connection, self.folder, self._recipe, manifest, types, known=self._data_files)
         (self.folder / "manifest.json").write_text(json_text(manifest), encoding="utf-8")
         assert made.version is not None
         self._catalog.add(made.version, self.folder)
         return manifest
+
+
+def decisive_settings(settings: Settings) -> dict[str, Any]:
+    """The settings that rows follow from, as manifests tell them."""
+    return {
+        "attribution_window_days": settings.attribution_window_days,
+        "early_tolerance_minutes": settings.early_tolerance_minutes,
+        "future_tolerance_days": settings.future_tolerance_days,
+        "rules_sha256": file_sha256(settings.rules),
+    }
 
 
 def _ledger_files(settings: Settings, day: date) -> list[dict[str, Any]]:
@@ -155,14 +173,16 @@ def _ledger_files(settings: Settings, day: date) -> list[dict[str, Any]]:
     ledger = Store(settings.ledger_url)
     files = []
     for stream in STREAMS:
-        versions = {str(d): int(v) for d, v in ledger_metadata(settings, stream, "schema_version").items()}
+        told = ledger_metadata_by_key(settings, stream, ("schema_version", "ledger_version"))
         for folder in ledger.folders(stream.name):
-            if folder.removeprefix("received_date=") <= day.isoformat():
+            received = date.fromisoformat(folder.removeprefix("received_date="))
+            if received <= day:
                 files += [
                     {
                         "path": f"ledger/{f.path}",
                         "bytes": f.bytes,
-                        "schema_version": versions[folder.removeprefix("received_date=")],
+                        "schema_version": int(told["schema_version"][received]),
+                        "ledger_version": told["ledger_version"][received],
                     }
                     for f in ledger.files(f"{stream.name}/{folder}")
                     if f.name == LEDGER_FILE

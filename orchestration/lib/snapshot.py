@@ -1,48 +1,84 @@
-"""A dataset's rows as of a partition: the query, the content hash that names a version, what changed.
+"""A dataset's rows as of a partition: the query and the content hash that names a version.
 
 The hash is over canonical rows, not over files: another machine, another Parquet writer, the same name.
 """
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import duckdb
 
 from orchestration.lib.field_sql import quote
-from orchestration.lib.recipe import Recipe
+from orchestration.lib.recipe import DEFAULT_SPLIT, SOURCES, Recipe, Split
 
 # Rows are hashed in buckets, so that no aggregate holds more than a 4096th of the dataset at once.
 _BUCKET_DIGITS = 3
 
 
-@dataclass(frozen=True)
-class Changes:
-    """Counts of rows against the parent version."""
-
-    added: int
-    changed: int
-    removed: int
+# The snapshot that is being published, on the connection: what it rests on is read once.
+ROWS = "snapshot_rows"
+HASHES = "snapshot_hashes"
+# Written down because the bytes of a version depend on it.
+PARQUET = "format parquet, compression zstd, compression_level 3, row_group_size 122880"
+# The column of a snapshot that says which split a row is in; its files say it by their names.
+SPLIT = "__split"
 
 
 def snapshot_query(recipe: Recipe, partition: date) -> str:
-    """The recipe's rows as of the end of a partition, on the warehouse."""
-    columns = ", ".join(f"source.{c}" for c in recipe.columns)
+    """The recipe's rows as of the end of a partition and, where it has splits, each row's; on the warehouse."""
+    columns = [
+        f"({recipe.values[column]}) as {column}" if column in recipe.values else f"source.{column}"
+        for column in recipe.columns
+    ]
+    if recipe.split:
+        columns.append(f"{_split_of_row(recipe.split)} as {SPLIT}")
+    caps = " and ".join(_is_among_first(recipe, column, most) for column, most in recipe.most_per.items())
+    return f"""
+    select {", ".join(columns)}
+    from ({_source_rows(recipe, partition)}) as source
+    where ({recipe.where})
+    {f"qualify {caps}" if caps else ""}
+    """
+
+
+def _source_rows(recipe: Recipe, partition: date) -> str:
+    """The rows of the recipe's source that held at the end of a partition."""
+    source = SOURCES[recipe.source]
+    parameters = "".join(f", {name} := {_literal(value)}" for name, value in recipe.parameters.items())
+    if source.is_function:
+        return f"select * from marts.{source.asset(recipe.source)}(date '{partition}'{parameters})"
     ended = f"select feedback_id from marts.feedback_ended_as_of(date '{partition}')"
-    source = recipe.source
-    if recipe.credit_method:
-        source += f"_as_of(date '{partition}', method := '{recipe.credit_method}')"
-    rows = f"select * from marts.{source} where attributed_date <= date '{partition}'"
+    table = f"{recipe.source}_as_of(date '{partition}'{parameters})" if parameters else recipe.source
+    rows = f"select * from marts.{table} where attributed_date <= date '{partition}'"
     if recipe.include_unreviewed:
         ended += " where cause <> 'contested'"
         rows += f" union all by name {_unreviewed(partition)}"
     return f"""
-    select {columns}
+    select source.*
     from ({rows}) as source
     anti join ({ended}) as ended on source.feedback_id = ended.feedback_id
-    where ({recipe.where})
     """
+
+
+def _literal(value: Any) -> str:
+    return quote(value) if isinstance(value, str) else str(value)
+
+
+def _split_of_row(split: Split) -> str:
+    """The split whose part of the numbers from 0 to 1 the hash of the row's group falls into."""
+    group = f"coalesce(source.{split.by}::varchar, source.request_id)"
+    place = f"('0x' || left(sha256({quote(split.seed + chr(31))} || {group}), 13))::ubigint / {16**13}.0"
+    names = list(split.shares)
+    bounds = [sum(list(split.shares.values())[: n + 1]) for n in range(len(names) - 1)]
+    cases = " ".join(f"when {place} < {bound!r} then {quote(name)}" for name, bound in zip(names, bounds, strict=False))
+    return f"case {cases} else {quote(names[-1])} end" if cases else quote(names[-1])
+
+
+def _is_among_first(recipe: Recipe, column: str, most: int) -> str:
+    """Whether a row is one of the `most` of its value of `column` that come first by a hash: they stay as rows come."""
+    keys = " || chr(31) || ".join(f"coalesce(source.{key}::varchar, '')" for key in recipe.row_key)
+    order = f"row_number() over (partition by source.{column} order by sha256({keys}))"
+    return f"(source.{column} is null or {order} <= {most})"
 
 
 def _unreviewed(partition: date) -> str:
@@ -64,36 +100,51 @@ def _unreviewed(partition: date) -> str:
     """
 
 
-def _row_hash(types: dict[str, str]) -> str:
+def row_hash(types: dict[str, str]) -> str:
     """The hash of one row: each column as its name, a length and a text that every engine writes alike."""
     parts = []
     for column, kind in types.items():
-        text = f"epoch_us({column})::varchar" if kind.startswith("TIMESTAMP") else f"{column}::varchar"
+        text = as_text(column, kind)
         parts.append(f"coalesce({quote(column + '=')} || strlen({text}) || ':' || {text}, {quote(column)})")
     return f"sha256({' || chr(31) || '.join(parts)})"
 
 
-def _comparable(own: dict[str, str], other: dict[str, str]) -> str:
-    """The hash of a row's columns that both sides have, and of what it holds in those that only it has."""
-    both = {column: own[column] for column in sorted(own) if column in other}
-    alone = " || ".join(f"coalesce({quote(c + '=')} || {c}::varchar, '')" for c in sorted(own) if c not in other)
-    return _row_hash(both) + (f" || {alone}" if alone else "")
+def as_text(column: str, kind: str) -> str:
+    """A column as a text that every engine writes alike."""
+    if kind.startswith("TIMESTAMP"):
+        return f"epoch_us({column})::varchar"
+    # What a list or a struct looks like as text is the engine's; JSON is everybody's.
+    is_nested = kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))
+    return f"to_json({column})::varchar" if is_nested else f"{column}::varchar"
 
 
 def column_types(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
     return {row[0]: row[1] for row in connection.execute(f"describe {query}").fetchall()}
 
 
-def content_hash(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[str, int]:
-    """The sha256 of a query's rows, whatever their order, and how many there are."""
-    row_hash = _row_hash(column_types(connection, query))
+def make_snapshot(connection: duckdb.DuckDBPyConnection, recipe: Recipe, partition: date) -> dict[str, str]:
+    """Reads the rows once, into the connection's tables ROWS and HASHES (row_hash, split_, known_date).
+
+    Returns the types of the columns of ROWS.
+    """
+    connection.execute(f"create or replace temp table {ROWS} as {snapshot_query(recipe, partition)}")
+    types = column_types(connection, f"from {ROWS}")
+    split = SPLIT if recipe.split else quote(DEFAULT_SPLIT)
+    connection.execute(
+        f"create or replace temp table {HASHES} as "
+        f"select {row_hash(types)} as row_hash, {split} as split_, attributed_date as known_date from {ROWS}"
+    )
+    return types
+
+
+def content_hash(connection: duckdb.DuckDBPyConnection) -> tuple[str, int]:
+    """The sha256 of the snapshot's rows, whatever their order, and how many there are."""
     row = connection.execute(
         f"""
-        with rows as (select {row_hash} as row_hash from ({query})),
-        buckets as (
+        with buckets as (
             select left(row_hash, {_BUCKET_DIGITS}) as bucket, count(*) as rows,
                 sha256(string_agg(row_hash, '' order by row_hash)) as bucket_hash
-            from rows group by bucket
+            from {HASHES} group by bucket
         )
         select sha256(coalesce(string_agg(bucket_hash, '' order by bucket), '')), coalesce(sum(rows), 0)
         from buckets
@@ -103,37 +154,5 @@ def content_hash(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[str
     return str(row[0]), int(row[1])
 
 
-def count_changes(
-    connection: duckdb.DuckDBPyConnection, *, parent: str | None, child: str, key: Sequence[str] = ("feedback_id",)
-) -> Changes:
-    """Compares two queries' rows by their key. Without a parent every row is added.
-
-    A column that only one side has counts where it holds something: a row is not another for a new column that is
-    null in it.
-    """
-    if parent is None:
-        return Changes(content_hash(connection, child)[1], 0, 0)
-    before, after = column_types(connection, parent), column_types(connection, child)
-    keys = ", ".join(key)
-    row = connection.execute(
-        f"""
-        with old as (select {keys}, {_comparable(before, after)} as h from ({parent})),
-        new as (select {keys}, {_comparable(after, before)} as h from ({child}))
-        select
-            count(*) filter (where old.h is null),
-            count(*) filter (where old.h <> new.h),
-            count(*) filter (where new.h is null)
-        from old full join new using ({keys})
-        """
-    ).fetchone()
-    assert row is not None
-    return Changes(*row)
-
-
 def version_name(partition: date, content: str) -> str:
     return f"{partition.isoformat()}-{content[:12]}"
-
-
-def file_sha256(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,7 @@
 """Where files are kept: a folder or any fsspec URL, with writes that appear whole or not at all."""
 
 import filecmp
+import hashlib
 import json
 import os
 import shutil
@@ -117,6 +118,12 @@ class Store:
         local = scratch / f"{uuid.uuid4().hex}.json"
         local.write_text(json_text(value), encoding="utf-8")
         self.put(local, path)
+
+
+def file_sha256(path: str | Path) -> str:
+    """A local file's sha256, as hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def json_text(value: Any) -> str:

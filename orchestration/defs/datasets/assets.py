@@ -1,6 +1,7 @@
 """Datasets: one partitioned asset a recipe, which gates and publishes immutable versions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 
 import dagster as dg
 
@@ -12,24 +13,26 @@ from orchestration.lib.gates import DATASET_GATE, open_gates
 from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.partitions import from_keys
 from orchestration.lib.publication import Published, publish_partitions
-from orchestration.lib.recipe import Recipe, load_recipes
+from orchestration.lib.recipe import SOURCES, Recipe, load_recipes
 from orchestration.lib.settings import Settings
 from orchestration.lib.warehouse import read_warehouse
 
+Events = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]
 
-def dataset_asset(recipe: Recipe) -> dg.AssetsDefinition:
-    """The asset that publishes a recipe's versions.
 
-    It evaluates every gate itself before anything is visible: Dagster's blocking checks hold within one
-    run only, and not for who materializes this asset alone (DESIGN decision 1).
-    """
-    name = f"{recipe.name}_dataset"
+def asset_name(recipe: Recipe) -> str:
+    return f"{recipe.name}_dataset"
 
-    @dg.asset(
-        name=name,
+
+def dataset_spec(recipe: Recipe) -> dg.AssetSpec:
+    """A recipe as an asset: what it rests on, and what its rows are."""
+    source = SOURCES[recipe.source]
+    return dg.AssetSpec(
+        asset_name(recipe),
         group_name="datasets",
         deps=[
-            recipe.source,
+            source.asset(recipe.source),
+            *source.also_reads,
             "feedback_under_review",
             "feedback_ended_as_of",
             "feedback_loop_latency",
@@ -37,67 +40,112 @@ def dataset_asset(recipe: Recipe) -> dg.AssetsDefinition:
             "partition_profile",
         ],
         partitions_def=daily_partitions,
-        backfill_policy=one_run_a_range,
-        pool=WAREHOUSE_POOL,
+        # A day's run starts a quarter past midnight: half a day after that somebody should look.
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36)),
         description=f"{recipe.description}\n\nPublished as immutable versions in `datasets/{recipe.name}/`.",
         kinds={"parquet", "huggingface"},
         owners=OWNERS,
-        metadata={
-            "dagster/column_schema": dg.TableSchema(
-                columns=[dg.TableColumn(c, description=meaning) for c, meaning in recipe.columns.items()]
-            )
-        },
+        metadata={"dagster/column_schema": _column_schema(recipe, {})},
+    )
+
+
+def retraining_key(recipe: Recipe) -> dg.AssetKey:
+    return dg.AssetKey(f"{recipe.name}_retraining_due")
+
+
+def retraining_spec(recipe: Recipe) -> dg.AssetSpec:
+    """What a training job listens to: it is materialized when enough of the dataset has changed."""
+    return dg.AssetSpec(
+        retraining_key(recipe),
+        group_name="retraining",
+        deps=[asset_name(recipe)],
+        description=f"Materialized by the retraining sensor when enough of `{recipe.name}` has changed since the last "
+        "time, in a version that passed its gate. Its metadata name the version to train on.",
+        kinds={"huggingface"},
+        owners=OWNERS,
+    )
+
+
+def dataset_assets(recipes: Sequence[Recipe]) -> dg.AssetsDefinition:
+    """The assets that publish the recipes' versions, as one step: what they share is gated once.
+
+    It evaluates every gate itself before anything is visible: Dagster's blocking checks hold within one
+    run only, and not for who materializes a dataset alone (DESIGN decision 1).
+    """
+
+    @dg.multi_asset(
+        name="datasets",
+        specs=[dataset_spec(recipe) for recipe in recipes],
+        can_subset=True,
+        backfill_policy=one_run_a_range,
+        pool=WAREHOUSE_POOL,
         check_specs=[
             dg.AssetCheckSpec(
                 DATASET_GATE,
-                asset=name,
+                asset=asset_name(recipe),
                 blocking=True,
                 description="Every gate of a partition, and the staged rows, before a version is made visible.",
             )
+            for recipe in recipes
         ],
     )
-    def publish(
-        context: dg.AssetExecutionContext, platform: PlatformResource
-    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    def publish(context: dg.AssetExecutionContext, platform: PlatformResource) -> Events:
         settings = platform.settings
+        selected = [recipe for recipe in recipes if dg.AssetKey(asset_name(recipe)) in context.selected_asset_keys]
         asked = from_keys(context.partition_keys)
         with (
             warehouse_lock(settings, holder=context.run.run_id, tell=context.log.info),
             open_gates(settings, with_warehouse=True, data_docs=context.run.run_id) as (gates, session),
         ):
-            publication = publish_partitions(settings, recipe, asked, gates, tell=context.log.info)
+            publications = [
+                publish_partitions(settings, recipe, asked, gates, tell=context.log.info) for recipe in selected
+            ]
             data_docs = session.build_data_docs()
-            stage_times.record_partitions(settings, stage_times.PUBLISHED, publication.published)
+            published = {day: one for p in publications for day, one in p.published.items()}
+            stage_times.record_partitions(settings, stage_times.PUBLISHED, published)
             with read_warehouse(settings) as connection:
-                latency = stage_times.latency_metadata(connection, publication.published)
-        result = check_result(
-            check=DATASET_GATE, reports=publication.reports, data_docs=data_docs.as_uri() if data_docs else None
-        )
-        landed = publication.stopped_at is None
-        for day, published in publication.published.items():
-            metadata = _metadata(published) | latency.get(day, {})
-            if landed and day in asked:
-                context.add_asset_metadata(metadata, partition_key=day.isoformat())
+                latency = stage_times.latency_metadata(connection, published)
+        stopped = []
+        for recipe, publication in zip(selected, publications, strict=True):
+            name, landed = asset_name(recipe), publication.stopped_at is None
+            for day, made in publication.published.items():
+                metadata = _metadata(recipe, made) | latency.get(day, {})
+                if landed and day in asked:
+                    context.add_asset_metadata(metadata, asset_key=name, partition_key=day.isoformat())
+                else:
+                    # Dagster records the asked days, and of a step that fails none: these would be missing.
+                    context.log_event(dg.AssetMaterialization(name, partition=day.isoformat(), metadata=metadata))
+            if landed:
+                yield dg.MaterializeResult(asset_key=name)
             else:
-                # Dagster records the asked days, and of a step that fails none: these would be missing.
-                context.log_event(dg.AssetMaterialization(name, partition=day.isoformat(), metadata=metadata))
-        if landed:
-            yield dg.MaterializeResult()
-            yield result
-            return
-        yield result
-        raise dg.Failure(description=publication.sentence(recipe), allow_retries=False)
+                stopped.append(publication.sentence(recipe))
+            yield check_result(
+                check=DATASET_GATE,
+                reports=publication.reports,
+                data_docs=data_docs.as_uri() if data_docs else None,
+                asset_key=dg.AssetKey(name),
+            )
+        if stopped:
+            raise dg.Failure(description="\n".join(stopped), allow_retries=False)
 
     return publish
 
 
-def _metadata(published: Published) -> dict[str, dg.MetadataValue]:
+def _column_schema(recipe: Recipe, types: Mapping[str, str]) -> dg.TableSchema:
+    """The columns with their types, which are known once there are rows."""
+    return dg.TableSchema(
+        columns=[dg.TableColumn(c, types.get(c, "").lower(), meaning) for c, meaning in recipe.columns.items()]
+    )
+
+
+def _metadata(recipe: Recipe, published: Published) -> dict[str, dg.MetadataValue]:
     made = published.candidate
     metadata: dict[str, dg.MetadataValue] = {
         "dagster/partition_row_count": dg.MetadataValue.int(made.rows),
         "version": dg.MetadataValue.text(made.version or "none: no rows yet"),
         "is_new_version": dg.MetadataValue.bool(made.is_new),
         "rows": dg.MetadataValue.int(made.rows),
+        "dagster/column_schema": dg.MetadataValue.table_schema(_column_schema(recipe, made.types)),
     }
     if published.changes:
         metadata |= {
@@ -111,4 +159,6 @@ def _metadata(published: Published) -> dict[str, dg.MetadataValue]:
 
 @dg.definitions
 def datasets() -> dg.Definitions:
-    return dg.Definitions(assets=[dataset_asset(recipe) for recipe in load_recipes(Settings.from_env().recipes)])
+    recipes = load_recipes(Settings.from_env().recipes)
+    announced = [retraining_spec(recipe) for recipe in recipes if recipe.retrain_when]
+    return dg.Definitions(assets=[dataset_assets(recipes), *announced] if recipes else [])

@@ -1,0 +1,64 @@
+"""What a version's folder holds beside its rows: formats, plots, Croissant, card. All follow from rows and manifest."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.formats import column_types, croissant, data_files, plots, write_formats
+from orchestration.lib import card
+from orchestration.lib.card_statistics import statistics
+from orchestration.lib.known_limits import known_limits
+from orchestration.lib.recipe import Recipe
+from orchestration.lib.store import file_sha256, json_text
+
+
+def version_files(folder: Path, known: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+    """Every file of a version as the manifest lists it; those `known` are not read again."""
+    told = {file["path"]: dict(file) for file in known}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name not in told:
+            told[name] = {"path": name, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
+    return [told[name] for name in sorted(told)]
+
+
+def write_companions(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    recipe: Recipe,
+    manifest: Mapping[str, Any],
+    types: Mapping[str, str],
+    known: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """Writes them; returns the manifest with `formats`, and with every file in `files`, as told where it is `known`.
+
+    Raises FormatError.
+    """
+    parsed = {column: column_types.parse(connection, kind) for column, kind in types.items()}
+    found = statistics(connection, data_files(folder), parsed)
+    told = {
+        **manifest,
+        "formats": write_formats(connection, folder, recipe.formats, types),
+        "files": version_files(folder, known),
+    }
+    (folder / "plots").mkdir()
+    for name, (title, values) in card.plots(found).items():
+        (folder / "plots" / f"{name}.svg").write_text(plots.bars(title, values), encoding="utf-8")
+    metadata = croissant.croissant_metadata(
+        name=recipe.name,
+        description=recipe.description,
+        license=recipe.license,
+        version=manifest["version"],
+        date=manifest["partition"],
+        columns=recipe.columns,
+        types=parsed,
+        splits=list(found.rows),
+        files=told["files"],
+        key=recipe.row_key,
+        limits=known_limits(recipe, told, list(types), found.rows),
+    )
+    (folder / croissant.FILE_NAME).write_text(json_text(metadata), encoding="utf-8")
+    (folder / "README.md").write_text(card.dataset_card(recipe, told, parsed, found), encoding="utf-8")
+    return {**told, "files": version_files(folder, told["files"])}

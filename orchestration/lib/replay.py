@@ -1,0 +1,153 @@
+"""The ledger replayed into a fresh place: the state of a past day, and a version made again to the byte.
+
+A replay is a real `attribution run` on a data folder that has nothing but the ledger up to that day.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from orchestration.contracts.fields import Stream
+from orchestration.contracts.json_schema import STREAMS
+from orchestration.lib.catalog import Catalog
+from orchestration.lib.ledger import ledger_metadata, ledger_path
+from orchestration.lib.publish import decisive_settings
+from orchestration.lib.recipe import load_recipes
+from orchestration.lib.settings import Settings, StateError
+from orchestration.lib.store import file_sha256
+
+# What belongs to the place and not to what is computed there.
+_OF_THE_PLACE = (
+    *("FEEDBACK_DATA_DIR", "FEEDBACK_LANDING_URL", "FEEDBACK_LEDGER_URL", "FEEDBACK_DATASETS_URL"),
+    *("FEEDBACK_WAREHOUSE", "FEEDBACK_MODEL_REGISTRY", "FEEDBACK_RECIPES", "DAGSTER_HOME"),
+)
+
+
+def replay(
+    settings: Settings, as_of: date, into: Path, *, recipes: Path | None = None, tell: Callable[[str], None]
+) -> int:
+    """Builds in `into` what the platform knew at the end of a day; returns the exit code of its run.
+
+    Raises StateError where the folder is not empty or the ledger has no such day.
+    """
+    if into.exists() and any(into.iterdir()):
+        raise StateError(f"{into} is not empty; name a folder that is, so that nothing in it is taken for the past")
+    linked = [_link_days(settings, stream, as_of, into) for stream in STREAMS]
+    days = [day for of_stream in linked for day in of_stream]
+    if not days:
+        raise StateError(f"the ledger has no day up to {as_of}; it begins where `attribution run` first loaded one")
+    tell(f"replaying {min(days)} to {as_of} from {len(days)} ledger files into {into}")
+    kept = {name: value for name, value in os.environ.items() if name not in _OF_THE_PLACE}
+    own = {"FEEDBACK_DATA_DIR": str(into), "FEEDBACK_RECIPES": str(recipes or settings.recipes)}
+    if settings.model_registry.exists():
+        own["FEEDBACK_MODEL_REGISTRY"] = str(settings.model_registry)
+    arguments = ["run", "--from", min(days).isoformat(), "--to", as_of.isoformat()]
+    return subprocess.run(
+        [sys.executable, "-m", "orchestration.cli", *arguments], env=kept | own, check=False
+    ).returncode
+
+
+def _link_days(settings: Settings, stream: Stream, as_of: date, into: Path) -> list[date]:
+    """Puts the ledger's files of a stream up to a day into another data folder; they are never changed in place."""
+    linked = []
+    for day in ledger_metadata(settings, stream, "ledger_version"):
+        if day <= as_of:
+            source = Path(settings.ledger_url) / ledger_path(stream.name, day)
+            target = into / "ledger" / ledger_path(stream.name, day)
+            target.parent.mkdir(parents=True)
+            try:
+                os.link(source, target)
+            except OSError:  # another file system
+                shutil.copy2(source, target)
+            linked.append(day)
+    return linked
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What came of a rebuild: what is in its way, or each data file and whether it is the same to the byte."""
+
+    problems: list[str]
+    same: dict[str, bool]
+
+    @property
+    def is_same(self) -> bool:
+        return not self.problems and bool(self.same) and all(self.same.values())
+
+
+def rebuild(
+    settings: Settings, name: str, version: str, *, into: Path | None = None, tell: Callable[[str], None]
+) -> Rebuilt:
+    """Makes a published version again from the ledger and compares its data files with what was published.
+
+    `into` keeps what is made; without, it is thrown away. Raises StateError for a version that is not published.
+    """
+    catalog = Catalog(settings, name)
+    manifest = catalog.published(version)
+    problems = [*_missing_from_ledger(settings, manifest), *_changed_since(settings, manifest)]
+    if problems:
+        return Rebuilt(problems, {})
+    place = into or settings.data_dir / ".scratch" / f"rebuild-{uuid.uuid4().hex}"
+    recipes = place.parent / f"{place.name}-recipes"
+    recipes.mkdir(parents=True)
+    try:
+        shutil.copy2(settings.recipes / f"{name}.yml", recipes)
+        code = replay(settings, date.fromisoformat(manifest["partition"]), place, recipes=recipes, tell=tell)
+        made = place / "datasets" / name / version
+        if not made.exists():
+            others = [path.name for path in (place / "datasets" / name).glob("*") if path.is_dir()]
+            return Rebuilt([f"the run (exit code {code}) made {', '.join(sorted(others)) or 'no version'} instead"], {})
+        data = [file for file in manifest["files"] if file["path"].startswith("data/")]
+        return Rebuilt([], {file["path"]: _is(made / file["path"], file["sha256"]) for file in data})
+    finally:
+        shutil.rmtree(recipes, ignore_errors=True)
+        if into is None:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _is(path: Path, sha256: str) -> bool:
+    return path.exists() and file_sha256(path) == sha256
+
+
+def _missing_from_ledger(settings: Settings, manifest: Mapping[str, Any]) -> list[str]:
+    """The ledger files that the version rests on and that are not here as they were."""
+    here = {
+        f"ledger/{ledger_path(stream.name, day)}": version
+        for stream in STREAMS
+        for day, version in ledger_metadata(settings, stream, "ledger_version").items()
+    }
+    problems = []
+    for file in manifest["ledger_files"]:
+        if file["path"] not in here:
+            problems.append(f"{file['path']} is missing; put it back, or land its files and run that day")
+        elif "ledger_version" in file and here[file["path"]] != file["ledger_version"]:
+            problems.append(
+                f"{file['path']} is another than then: files landed later, or it was read by another schema"
+            )
+    known = {file["path"] for file in manifest["ledger_files"]}
+    late = [
+        path for path in here if path not in known and path.split("received_date=")[1][:10] <= manifest["partition"]
+    ]
+    return problems + [f"{path} was not there then; it was loaded later" for path in sorted(late)]
+
+
+def _changed_since(settings: Settings, manifest: Mapping[str, Any]) -> list[str]:
+    """What of recipe and settings is not as the manifest says."""
+    recipe = next((one for one in load_recipes(settings.recipes) if one.name == manifest["name"]), None)
+    if recipe is None:
+        return [f"there is no recipe {manifest['name']} in {settings.recipes}"]
+    now = json.loads(json.dumps({**recipe.to_dict(), **decisive_settings(settings)}))
+    then = {**manifest["recipe"], **manifest.get("settings", {})}
+    return [
+        f"{field} is {now.get(field)!r} and was {then.get(field)!r} then; set it back for the rebuild"
+        for field in sorted(now.keys() | then.keys())
+        if now.get(field) != then.get(field)
+    ]
