@@ -1,6 +1,7 @@
 """Drives the platform as a user does, by its command line, in this process: imports are paid once."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,12 @@ class Platform:
             cursor = connection.execute(sql, list(parameters))
             names = [column[0] for column in cursor.description or []]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def latest_rows(self, dataset: str) -> list[dict[str, Any]]:
+        """All rows of a dataset's latest version, as they are in its files."""
+        folder = self.data_dir / "datasets" / dataset
+        latest = json.loads((folder / "latest.json").read_text(encoding="utf-8"))
+        return self.query(f"from read_parquet('{folder}/{latest['version']}/data/*.parquet')")
 
     def dataset_files(self) -> dict[str, str]:
         """Path to sha256 of every published file."""

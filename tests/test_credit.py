@@ -268,7 +268,7 @@ name: member_credit
 description: Who of an ensemble was right.
 license: other
 source: component_credit
-credit_method: agreement
+parameters: {method: agreement}
 key: [position]
 where: kind = 'ensemble_member' and credit is not null
 columns:
@@ -313,17 +313,17 @@ def test_a_recipe_chooses_how_credit_is_assigned(tmp_path: Path) -> None:
     ]
     manifest = json.loads((versions[1] / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["changes"] == {"added": 3, "changed": 0, "removed": 3}
-    assert (manifest["recipe"]["credit_method"], manifest["recipe"]["key"]) == ("agreement", ["position"])
+    assert (manifest["recipe"]["parameters"], manifest["recipe"]["key"]) == ({"method": "agreement"}, ["position"])
 
 
 @pytest.mark.parametrize(
     ("line", "instead", "told"),
     [
-        ("credit_method: agreement", "credit_method: luck", "weight, agreement, equal"),
-        ("key: [position]", "key: [place]", "not among the columns"),
+        ("{method: agreement}", "{method: luck}", "weight, agreement, equal"),
+        ("key: [position]", "key: [place]", "columns must hold .place."),
         ("key: [position]\n", "", "several rows a feedback"),
-        ("source: component_credit", "source: attributed_feedback", "spreads no rewards"),
-        ("credit_method: agreement", "include_unreviewed: true", "attributed_feedback only"),
+        ("source: component_credit", "source: attributed_feedback", "method is unknown to"),
+        ("parameters: {method: agreement}", "include_unreviewed: true", "attributed_feedback only"),
     ],
 )
 def test_a_wrong_recipe_of_credits_is_refused_with_the_cure(tmp_path: Path, line: str, instead: str, told: str) -> None:

@@ -21,21 +21,30 @@ GROUPS = {
         "int_feedback_attributions", "int_feedback_standings", "int_feedback_supersessions", "int_built_partitions",
         "int_day_end_states", "int_conversation_turns", "int_preference_sides", "int_component_shares",
         "int_chunk_shares", "int_outcome_changes", "int_variant_days", "int_policy_days",
+        "int_variant_controls", "int_variant_differences", "int_traffic_splits",
     },
     "marts": {
         "attributed_feedback", "feedback_under_review", "feedback_status", "dead_letter", "daily_accounts",
         "partition_quality", "partition_profile", "rule_rates", "conversation_turns", "feedback_conversation",
         "turn_credit", "preference_sides", "component_credit", "chunk_credit", "retrieval_outcomes",
         "inference_history",
-        "variant_comparison", "off_policy_estimates", "feedback_stage_times", "feedback_loop_latency",
+        "variant_comparison", "off_policy_estimates", "logged_choices", "feedback_stage_times", "feedback_loop_latency",
     },
     "as_of": {
         "feedback_as_of", "feedback_ended_as_of", "feedback_status_as_of", "feedback_conversation_as_of",
         "turn_credit_as_of", "component_credit_as_of", "chunk_credit_as_of", "chunk_judgement_as_of",
         "retrieval_outcomes_as_of",
     },
+    "examples": {
+        "feedback_prompt_as_of", "judged_outputs_as_of", "sft_examples_as_of", "preference_examples_as_of",
+        "reward_examples_as_of", "retrieval_examples_as_of", "ranking_examples_as_of", "tabular_examples_as_of",
+    },
     "enrichment": {"feature_attributions"},
-    "datasets": {"feedback_dataset"},
+    "datasets": {
+        "feedback_dataset", "sft_dataset", "preference_dataset", "kto_dataset", "reward_dataset", "ranking_dataset",
+        "retrieval_dataset", "tabular_dataset",
+    },
+    "retraining": {f"{name}_retraining_due" for name in ("sft", "preference", "kto", "reward")},
 }  # fmt: skip
 # What they tell is as of the newest partition: they have none of their own.
 VIEWS = {"feedback_conversation", "turn_credit", "feedback_stage_times", "feedback_loop_latency"}
@@ -62,7 +71,7 @@ def test_every_asset_has_a_description_an_owner_and_kinds(definitions: dg.Defini
         assert spec.description, name
         assert list(spec.owners), name
         assert spec.kinds, name
-        if spec.group_name != "landing":
+        if spec.group_name not in ("landing", "retraining"):
             assert "dagster/column_schema" in spec.metadata, name
 
 
@@ -87,7 +96,7 @@ def test_the_gates_are_asset_checks(definitions: dg.Definitions) -> None:
         ("raw_feedback", "ledger_gate"),
         ("raw_reviews", "ledger_gate"),
         ("attributed_feedback", "attribution_gate"),
-        ("feedback_dataset", "dataset_gate"),
+        *((dataset, "dataset_gate") for dataset in GROUPS["datasets"]),
     }
     assert len(checks) > 40  # the dbt data tests
 
@@ -96,6 +105,7 @@ def test_schedule_and_sensor(definitions: dg.Definitions) -> None:
     schedule = definitions.resolve_schedule_def("daily_attribution_schedule")
     assert schedule.cron_schedule == "15 0 * * *"
     assert schedule.job_name == "attribution_job"
+    assert definitions.resolve_sensor_def("retraining_sensor").minimum_interval_seconds == 60
     assert definitions.resolve_sensor_def("late_landing_sensor").job_name == "attribution_job"
 
 

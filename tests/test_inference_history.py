@@ -2,7 +2,8 @@
 
 Random answers and feedback are logged in any order and up to two days late. The failures that this prevents: a history
 that holds what came after the answer, or what was received after its partition, so that a model learns from the future
-and an old day's rows change; and one that depends on how days were grouped into runs.
+and an old day's rows change; one that depends on how days were grouped into runs; and a day that does not end because
+one user sent very much in it.
 """
 
 import json
@@ -113,14 +114,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     return Runs(answers, thumbs, as_a_range, day_by_day)
 
 
-HISTORY = "select * from marts.inference_history order by feedback_id"
+HISTORY = f"select * from marts.inference_history where attributed_date <= '{DAYS[-1]}' order by feedback_id"
 
 
 def test_every_attributed_feedback_has_the_history_that_plain_python_finds(runs: Runs) -> None:
     rows = runs.as_a_range.query(HISTORY)
     attributed = {
         row["feedback_id"]: row["attributed_date"]
-        for row in runs.as_a_range.query("select feedback_id, attributed_date from marts.attributed_feedback")
+        for row in runs.as_a_range.query(
+            f"select feedback_id, attributed_date from marts.attributed_feedback where attributed_date <= '{DAYS[-1]}'"
+        )
     }
     ended = {
         row["feedback_id"]: row["effective_date"]
@@ -179,3 +182,44 @@ def mean_reward(thumbs: list[Thumbs]) -> float | None:
 
 def test_a_history_is_the_same_from_days_one_by_one_and_from_lines_in_another_order(runs: Runs) -> None:
     assert runs.as_a_range.query(HISTORY) == runs.day_by_day.query(HISTORY)
+
+
+HOSTILE_DAY = DAYS[-1] + timedelta(days=1)
+HOSTILE_EVENTS = 20_000
+
+
+def test_a_user_with_very_many_events_on_one_day_is_counted_like_any_other(runs: Runs) -> None:
+    """Half of the events are answers of one session, half are feedback on them; answers come two in an instant."""
+    start, sent = midnight(HOSTILE_DAY), HOSTILE_EVENTS // 2
+    answers = [Answer(f"h{n}", "flood", "flooder", start + timedelta(seconds=n // 2), HOSTILE_DAY) for n in range(sent)]
+    # Each by a rater of its own, so that the rule against bursts lets all of it pass.
+    thumbs = [
+        Thumbs(f"hf{n}", answer, f"rater-{n}", n % 4 == 0, answer.at + timedelta(milliseconds=500), HOSTILE_DAY)
+        for n, answer in enumerate(answers)
+    ]
+    platform = runs.as_a_range
+    before = platform.query(HISTORY)
+    order = random.Random(3)
+    for stream, events in (("inferences", answers), ("feedback", thumbs)):
+        lines = [json.dumps(event.line()) for event in events]  # type: ignore[attr-defined]
+        order.shuffle(lines)
+        land(platform.data_dir, stream, HOSTILE_DAY, lines)
+
+    platform.run(HOSTILE_DAY, HOSTILE_DAY)
+
+    assert platform.query(HISTORY) == before, "a later day changed an earlier one"
+    flood = platform.query("select * from marts.inference_history where attributed_date = ?", HOSTILE_DAY)
+    rows = {row["feedback_id"]: row for row in flood}
+    counted = [(n, rows[f"hf{n}"]) for n in range(sent) if f"hf{n}" in rows]
+    assert len(counted) > sent * 0.9, "most of the flood was not attributed: it tells nothing of the history"
+    attributed = {n for n, _ in counted}
+    up_to = [0] * (sent + 1)
+    for n in range(sent):
+        up_to[n + 1] = up_to[n] + (n in attributed)
+    for n, row in counted:
+        earlier = n - n % 2  # the other answer of the instant is not before it
+        assert (row["session_turns_before"], row["user_inferences_before"]) == (earlier, earlier), row
+        assert row["user_sessions_before"] == (earlier > 0), row
+        assert row["session_feedback_before"] == up_to[earlier], row
+        assert row["seconds_since_previous_turn"] == (1 if earlier else None), row
+        assert row["seconds_since_user_first_seen"] == (earlier // 2 if earlier else None), row

@@ -11,6 +11,8 @@ import gzip
 import json
 import os
 import random
+import re
+import unicodedata
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -170,3 +172,43 @@ def test_a_rewritten_answer_is_with_the_answer_that_it_corrects(platform: Platfo
     )
     assert sum(row["corrected_output"].split() != row["output_text"].split() for row in pairs) == 106
     assert not any(row["corrected_output"].split() != row["output_text"].split() for row in held)
+
+
+def test_experts_rewrites_are_what_is_trained_on(platform: Platform) -> None:
+    """Every rewrite that was not held back ends its conversation; those that say something else are preferred.
+
+    An expert who wiped the answer out taught no other one.
+    """
+    said = {event["feedback_id"]: event for event in expertqa()[1] if event.get("corrected_output", "").strip()}
+    asked = {event["request_id"]: event for event in expertqa()[0]}
+    status = platform.query("select feedback_id from marts.feedback_status where state = 'attributed'")
+    held = said.keys() - {row["feedback_id"] for row in status}
+    sft = platform.latest_rows("sft")
+    rewritten = {row["feedback_id"]: row["messages"] for row in sft if row["kind"] == "correction"}
+    expected = {}
+    for name in said.keys() - held:
+        question = asked[said[name]["request_id"]]["input"]["prompt"]
+        answers = (
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": said[name]["corrected_output"]},
+        )
+        expected[name] = list(answers)
+    assert {name: messages for name, messages in rewritten.items() if name in said} == expected
+    pairs = {
+        row["feedback_id"]: (row["chosen"][0]["content"], row["rejected"][0]["content"])
+        for row in platform.latest_rows("preference") if row["kind"] == "correction"
+    }  # fmt: skip
+    different = {
+        name for name in said.keys() - held
+        if differ(said[name]["corrected_output"], asked[said[name]["request_id"]]["output"]["text"])
+    }  # fmt: skip
+    assert {name for name in pairs if name in said} == different
+    assert 100 < len(different) < len(said)
+
+
+def differ(one: str, other: str) -> bool:
+    """Whether more than spaces differs; where lines are indented, as in code, more than those at line ends."""
+    texts = [unicodedata.normalize("NFC", text) for text in (one, other)]
+    if any(re.search(r"\n[ \t]", text) for text in texts):
+        return len({"\n".join(line.rstrip(" \t\r") for line in text.split("\n")).strip() for text in texts}) == 2
+    return len({" ".join(text.split()) for text in texts}) == 2

@@ -72,7 +72,11 @@ def test_status_tells_the_whole_history(platform: Platform, capsys: pytest.Captu
     assert [line["source_line"] for line in history["received"]] == [4]
     assert history["states"][0]["state"] == "attributed"
     assert history["attribution"]["request_id"] == f"req-{DAY_1}-3"
-    assert [held["version"][:10] for held in history["datasets"]] == [str(DAY_1), str(DAY_2)]
+    held: dict[str, list[str]] = {}
+    for version in history["datasets"]:
+        held.setdefault(version["dataset"], []).append(version["version"][:10])
+    # A thumbs-down: no demonstration, and no pair without a praised answer to the same prompt.
+    assert held == {name: [str(DAY_1), str(DAY_2)] for name in ("feedback", "kto", "reward")}
 
     assert platform.command("status", "--request", f"req-{DAY_1}-3") == 0
     history = json.loads(capsys.readouterr().out)

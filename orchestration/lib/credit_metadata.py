@@ -1,12 +1,13 @@
 """What the UI shows of credit: which parts earned what on a day, and retriever and generator judged apart."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from datetime import date
 
 import dagster as dg
 import duckdb
 
-Metadata = dict[str, dict[date, dict[str, dg.MetadataValue]]]
+from orchestration.lib.metadata_tables import Metadata, rows_by_day, table
 
 # The parts with most credit or blame; the others would hide them.
 _MOST = 20
@@ -54,16 +55,10 @@ _OUTCOMES = """
 
 def credit_metadata(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> Metadata:
     """Asset to day to a table, and numbers that become plots over partitions."""
-
-    def by_day(query: str) -> dict[date, list[tuple[object, ...]]]:
-        rows: dict[date, list[tuple[object, ...]]] = {}
-        for day, *row in connection.execute(query, [days[0], days[-1]]).fetchall():
-            rows.setdefault(day, []).append(tuple(row))
-        return rows
-
-    components = by_day(_COMPONENTS)
-    documents = by_day(_DOCUMENTS)
-    outcomes = by_day(_OUTCOMES)
+    first_to_last = [days[0], days[-1]]
+    components = rows_by_day(connection, _COMPONENTS, first_to_last)
+    documents = rows_by_day(connection, _DOCUMENTS, first_to_last)
+    outcomes = rows_by_day(connection, _OUTCOMES, first_to_last)
     metadata: Metadata = {
         "component_credit": {
             day: {"credit": table("component | kind | model version | judged | credit | mean", rows)}
@@ -76,24 +71,11 @@ def credit_metadata(connection: duckdb.DuckDBPyConnection, days: Sequence[date])
         "retrieval_outcomes": {},
     }
     for day, rows in outcomes.items():
-        counts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
         for *_, outcome, count in rows:
-            counts[str(outcome)] = counts.get(str(outcome), 0) + int(str(count))
+            counts[outcome] += count
         metadata["retrieval_outcomes"][day] = {
             "outcomes": table("index version | model version | outcome | feedback", rows),
             **{outcome: dg.MetadataValue.int(count) for outcome, count in counts.items()},
         }
     return metadata
-
-
-def table(header: str, rows: Iterable[tuple[object, ...]]) -> dg.MetadataValue:
-    """A markdown table; `header` has the columns' names with | between them."""
-    columns = header.count("|") + 1
-    lines = [f"| {header} |", "|" + "---|" * columns]
-    lines += ["| " + " | ".join("–" if cell is None else _cell(cell) for cell in row) + " |" for row in rows]
-    return dg.MetadataValue.md("\n".join(lines))
-
-
-def _cell(value: object) -> str:
-    """Names are the producers': what would break the table is taken out of them, and they are cut."""
-    return str(value).replace("|", "/").replace("\n", " ")[:60]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.lib.build_window import BuildWindow
+from orchestration.lib.experiments import load_experiments
 from orchestration.lib.feedback_rules import RULES_WINDOW_DAYS, declared_rules, load_rule_settings
 from orchestration.lib.settings import REPOSITORY, Settings
 
@@ -62,6 +63,7 @@ def run_variables(settings: Settings, window: BuildWindow) -> dict[str, Any]:
         "future_tolerance_days": settings.future_tolerance_days,
         "rules_window_days": RULES_WINDOW_DAYS,
         "rules": load_rule_settings(settings.rules, declared_rules(manifest_path())),
+        "experiments": load_experiments(settings.experiments),
     }
 
 

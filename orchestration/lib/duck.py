@@ -10,6 +10,13 @@ from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
 
+def memory_settings(settings: Settings) -> list[str]:
+    """Statements that keep a connection within the memory that it may have, and what it spills in the data folder."""
+    spill = settings.data_dir / ".scratch" / "duckdb"
+    spill.mkdir(parents=True, exist_ok=True)
+    return [f"set memory_limit = '{settings.duckdb_memory_limit}'", f"set temp_directory = '{spill}'"]
+
+
 @contextmanager
 def connect(
     settings: Settings,
@@ -19,12 +26,10 @@ def connect(
     threads: int | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """An in-memory connection; `attach` opens database files read-only under the given names."""
-    spill = settings.data_dir / ".scratch" / "duckdb"
-    spill.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
-        connection.execute(f"set memory_limit = '{settings.duckdb_memory_limit}'")
-        connection.execute(f"set temp_directory = '{spill}'")
+        for statement in memory_settings(settings):
+            connection.execute(statement)
         if threads:
             connection.execute(f"set threads = {threads}")
         connection.execute("set preserve_insertion_order = true")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from orchestration.lib.yaml_files import load_mapping
 
 # How many days before the judged one a rule looks at, and for how long after it came a line may be flagged.
 RULES_WINDOW_DAYS = 30
@@ -43,14 +43,12 @@ def declared_rules(manifest: Path) -> dict[str, Rule]:
 
 def load_rule_settings(path: Path, rules: Mapping[str, Rule]) -> dict[str, dict[str, Any]]:
     """What the settings change: rule to `enabled` and `threshold`. Raises RuleSettingsError."""
-    if not path.exists():
-        raise RuleSettingsError(f"{path}: there is no such file; FEEDBACK_RULES names the rules' settings")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise RuleSettingsError(f"{path}: is no YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise RuleSettingsError(f"{path}: must be a mapping of rules, e.g. `burst: {{enabled: false}}`")
+    content = load_mapping(
+        path,
+        error=RuleSettingsError,
+        named_by="FEEDBACK_RULES names the rules' settings",
+        holds="rules, e.g. `burst: {enabled: false}`",
+    )
     for name, given in content.items():
         if name not in rules:
             raise RuleSettingsError(f"{path}: there is no rule {name!r}; the rules are {', '.join(rules)}")

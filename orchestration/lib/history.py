@@ -1,5 +1,6 @@
 """The whole history of one event: lines received, verdict, attribution, dataset versions that hold it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from orchestration.contracts.feedback import FEEDBACK
@@ -10,6 +11,7 @@ from orchestration.lib.catalog import Catalog, datasets
 from orchestration.lib.duck import connect
 from orchestration.lib.ledger import LEDGER_FILE
 from orchestration.lib.settings import Settings
+from orchestration.lib.snapshot import column_types
 from orchestration.lib.store import Store
 from orchestration.lib.warehouse import read_warehouse, rows_of
 
@@ -105,15 +107,24 @@ def _received(settings: Settings, stream: Stream, key: str, value: str) -> list[
     return [{name: v for name, v in row.items() if v is not None} for row in rows]
 
 
+def _holds(key: str, columns: Mapping[str, str]) -> str:
+    """SQL for whether a row rests on an event: it is its own, the other side of a pair, or one judgement of several."""
+    places = [column for column in (key, f"other_{key}", f"rejected_{key}") if column in columns]
+    held = [f"{column} = $id" for column in places]
+    if key == "feedback_id" and "judgements" in columns:
+        held.append("list_contains(list_transform(judgements, lambda one: one.feedback_id), $id)")
+    return " or ".join(held)
+
+
 def _versions(settings: Settings, key: str, value: str) -> list[dict[str, Any]]:
     found = []
     for name in datasets(settings):
         catalog = Catalog(settings, name)
         with connect(settings, stores=(catalog.store,)) as connection:
             for version in catalog.versions():
-                rows = connection.execute(
-                    f"select count(*) from read_parquet(?) where {key} = ?", [catalog.data_urls(version), value]
-                ).fetchone()
+                data = catalog.rows_query(version)
+                holds = _holds(key, column_types(connection, data))
+                rows = connection.execute(f"select count(*) from ({data}) where {holds}", {"id": value}).fetchone()
                 if rows and rows[0]:
                     found.append({"dataset": name, "version": version, "rows": rows[0]})
     return found

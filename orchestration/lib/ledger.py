@@ -11,7 +11,7 @@ import json
 import os
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -196,14 +196,22 @@ def ledger_metadata(settings: Settings, stream: Stream, key: str) -> dict[date, 
 
     The ledger version changes with what was read and how: files, schema, parsing, limits.
     """
+    return ledger_metadata_by_key(settings, stream, (key,))[key]
+
+
+def ledger_metadata_by_key(settings: Settings, stream: Stream, keys: Sequence[str]) -> dict[str, dict[date, str]]:
+    """Several metadata of each loaded day's file, read at once: key to day to value."""
+    told: dict[str, dict[date, str]] = {key: {} for key in keys}
     ledger = Store(settings.ledger_url)
     if not ledger.folders(stream.name):
-        return {}
+        return told
     with connect(settings, stores=(ledger,)) as connection:
         rows = connection.execute(
-            "select regexp_extract(file_name, 'received_date=([0-9-]+)', 1)::date, decode(value) "
+            "select decode(key), regexp_extract(file_name, 'received_date=([0-9-]+)', 1)::date, decode(value) "
             f"from parquet_kv_metadata('{ledger.url(stream.name)}/received_date=*/{LEDGER_FILE}') "
-            "where decode(key) = ? order by all",
-            [key],
+            "where decode(key) in (select unnest(?)) order by all",
+            [list(keys)],
         ).fetchall()
-    return dict(rows)
+    for key, day, value in rows:
+        told[key][day] = value
+    return told

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from orchestration.lib.store import file_sha256
+
 # What must be importable to load an artefact; `shap` itself is needed for all.
 FLAVORS: dict[str, tuple[str, ...]] = {
     "sklearn": ("sklearn", "joblib"),
@@ -156,7 +158,7 @@ def _pinned(registry: Path, fields: Mapping[str, Any], refuse: Any) -> PinnedFil
 def content_sha256(path: Path) -> str:
     """A file's sha256 as hex, or of a folder that of its files' paths and sha256 (Python's caches left out)."""
     if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return file_sha256(path)
     digest = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
         digest.update(f"{file.relative_to(path).as_posix()}\0{content_sha256(file)}\n".encode())

@@ -27,6 +27,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_MAX_LINE_BYTES", "8388608", "A longer line goes to dead letter as line_too_long."),
     ("FEEDBACK_THRESHOLDS", "expectations/thresholds.yml", "The gates' thresholds; relative to the README."),
     ("FEEDBACK_RULES", "dbt_project/rules.yml", "Which rules count and their thresholds; relative to the README."),
+    ("FEEDBACK_EXPERIMENTS", "dbt_project/experiments.yml", "What is declared of experiments; relative to the README."),
     ("FEEDBACK_RECIPES", "recipes", "Folder of the datasets' recipes; relative to the README."),
     ("FEEDBACK_MODEL_REGISTRY", "<data dir>/models.yml", "The models that feature attributions explain; none without."),
     ("FEEDBACK_DATA_DOCS", "true", "Whether a run leaves Great Expectations Data Docs beside the datasets."),
@@ -59,6 +60,7 @@ class Settings:
     max_line_bytes: int
     thresholds: Path
     rules: Path
+    experiments: Path
     recipes: Path
     model_registry: Path
     data_docs: bool
@@ -104,6 +106,7 @@ class Settings:
             max_line_bytes=_number("FEEDBACK_MAX_LINE_BYTES", text, at_least=1024),
             thresholds=_path(text("FEEDBACK_THRESHOLDS")),
             rules=_path(text("FEEDBACK_RULES")),
+            experiments=_path(text("FEEDBACK_EXPERIMENTS")),
             recipes=_path(text("FEEDBACK_RECIPES")),
             model_registry=_registry("FEEDBACK_MODEL_REGISTRY", env, data_dir),
             data_docs=_boolean("FEEDBACK_DATA_DOCS", text("FEEDBACK_DATA_DOCS")),

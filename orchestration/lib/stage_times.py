@@ -8,15 +8,14 @@ backfill does not make a loop look longer or shorter than it was.
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import dagster as dg
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestration.lib.credit_metadata import table
-from orchestration.lib.landing import LandingFile, landing_files
+from orchestration.lib.landing import landing_files
+from orchestration.lib.metadata_tables import rows_by_day, table
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
@@ -29,6 +28,7 @@ SCHEMA = pa.schema(
         ("done_at", pa.timestamp("us", tz="UTC")),
     ]
 )
+FOLDER = "stage_times"
 _NOTHING = "00000000.parquet"
 
 
@@ -45,26 +45,25 @@ def record_partitions(settings: Settings, stage: str, days: Iterable[date]) -> N
     record(settings, [(stage, day, None, now) for day in days])
 
 
-def record_files(settings: Settings, stage: str, stream: str, days: Iterable[date]) -> None:
-    """A stage of landed files is done now, for all files of these received dates."""
+def record_loaded(settings: Settings, stream: str, days: Iterable[date]) -> list[tuple[date, str]]:
+    """The files of these received dates are in the ledger now, and came when their store says; returns them."""
+    now, store = datetime.now(UTC), Store(settings.landing_url)
+    files = [(day, file) for day in days for file in landing_files(store, stream, day)]
+    came = [(day, file.source_file, store.modified(file.stored.path)) for day, file in files]
+    landed = [(LANDED, day, source_file, at) for day, source_file, at in came if at is not None]
+    record(settings, [*landed, *((LOADED, day, file.source_file, now) for day, file in files)])
+    return [(day, file.source_file) for day, file in files]
+
+
+def record_validated(settings: Settings, files: Iterable[tuple[date, str]]) -> None:
+    """The gate has judged these files, by received date and name."""
     now = datetime.now(UTC)
-    record(settings, [(stage, day, file.source_file, now) for day, file in _files(settings, stream, days)])
-
-
-def record_landed(settings: Settings, stream: str, days: Iterable[date]) -> None:
-    """When the files of these received dates came, as their store says."""
-    store = Store(settings.landing_url)
-    rows = []
-    for day, file in _files(settings, stream, days):
-        came = store.modified(file.stored.path)
-        if came is not None:
-            rows.append((LANDED, day, file.source_file, came))
-    record(settings, rows)
+    record(settings, [(VALIDATED, day, source_file, now) for day, source_file in files])
 
 
 def ensure_readable(settings: Settings) -> None:
     """Writes a file without rows where there is none: DuckDB can not read a folder without files."""
-    if not (_folder(settings) / _NOTHING).exists():
+    if not Store(str(settings.operations_dir)).exists(f"{FOLDER}/{_NOTHING}"):
         _write(settings, [], _NOTHING)
 
 
@@ -76,38 +75,28 @@ def latency_metadata(
     if not asked:
         return {}
     # Each day by itself: DuckDB 1.5 does not take `in (select unnest(?))` into the view, and reads all history.
-    rows = connection.execute(
+    rows = rows_by_day(
+        connection,
         f"""
         select attributed_date, part, feedback, p50_seconds, p95_seconds, max_seconds
         from marts.feedback_loop_latency where attributed_date in ({", ".join("?" * len(asked))}) order by all
         """,
         asked,
-    ).fetchall()
-    of_day: dict[date, list[tuple[object, ...]]] = {}
+    )
     metadata: dict[date, dict[str, dg.MetadataValue]] = {}
-    for day, part, feedback, p50, p95, longest in rows:
-        of_day.setdefault(day, []).append((part, feedback, f"{p50:,.1f}", f"{p95:,.1f}", f"{longest:,.1f}"))
-        numbers = metadata.setdefault(day, {})
-        numbers[f"seconds_{part}"] = dg.MetadataValue.float(p50)
-        numbers[f"seconds_{part}_p95"] = dg.MetadataValue.float(p95)
-    for day, parts in of_day.items():
-        metadata[day]["latency"] = table("part | feedback | median s | 95 % s | longest s", parts)
+    for day, parts in rows.items():
+        shown = [(part, feedback, *(f"{seconds:,.1f}" for seconds in rest)) for part, feedback, *rest in parts]
+        metadata[day] = {"latency": table("part | feedback | median s | 95 % s | longest s", shown)}
+        for part, _, p50, p95, _ in parts:
+            metadata[day][f"seconds_{part}"] = dg.MetadataValue.float(p50)
+            metadata[day][f"seconds_{part}_p95"] = dg.MetadataValue.float(p95)
     return metadata
 
 
-def _folder(settings: Settings) -> Path:
-    return settings.operations_dir / "stage_times"
-
-
-def _files(settings: Settings, stream: str, days: Iterable[date]) -> list[tuple[date, LandingFile]]:
-    store = Store(settings.landing_url)
-    return [(day, file) for day in days for file in landing_files(store, stream, day)]
-
-
 def _write(settings: Settings, rows: list[tuple[str, date, str | None, datetime]], name: str) -> None:
-    folder = _folder(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{name}.{uuid.uuid4().hex}"
+    scratch = settings.data_dir / ".scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
+    beside = scratch / f"{FOLDER}-{uuid.uuid4().hex}.parquet"
     columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in SCHEMA.names]
     pq.write_table(pa.table(columns, schema=SCHEMA), beside)
-    beside.replace(folder / name)
+    Store(str(settings.operations_dir)).put(beside, f"{FOLDER}/{name}")

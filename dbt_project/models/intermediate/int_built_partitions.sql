@@ -18,6 +18,7 @@
 -- depends_on: {{ ref('inference_history') }}
 -- depends_on: {{ ref('variant_comparison') }}
 -- depends_on: {{ ref('off_policy_estimates') }}
+-- depends_on: {{ ref('logged_choices') }}
 -- depends_on: {{ ref('int_feedback_standings') }}
 -- depends_on: {{ ref('int_feedback_supersessions') }}
 

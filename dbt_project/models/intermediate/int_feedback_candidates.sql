@@ -1,5 +1,13 @@
 {{ config(partition_column='paired_date') }}
 
+{#- An inference's columns as a pair has them. -#}
+{%- set inference_columns -%}
+        request_id as matched_request_id, inference_at, session_id as inference_session_id, turn as inference_turn,
+        user_id as inference_user_id, model_version as inference_model_version, variant as inference_variant,
+        received_date as inference_received_date, source_file as inference_source_file,
+        source_line as inference_source_line
+{%- endset %}
+
 with feedback as (
     select
         feedback_id, request_id, session_id, feedback_at,
@@ -14,8 +22,7 @@ with feedback as (
 -- Of all that was ever received only what feedback asks for is kept: the history is read past the feedback's ids.
 requested as (
     select
-        request_id, session_id, turn, inference_at, user_id, model_version, variant,
-        received_date, source_file, source_line
+        {{ inference_columns }}
     from {{ ref('int_inference_receipts') }}
     where is_first and received_date <= date '{{ var("window_to") }}'
         and request_id in (select request_id from feedback where {{ in_window('received_date') }})
@@ -23,28 +30,20 @@ requested as (
 
 new_inferences as (
     select
-        request_id, session_id, turn, inference_at, user_id, model_version, variant,
-        received_date, source_file, source_line
+        {{ inference_columns }}
     from {{ ref('int_inference_receipts') }}
     where is_first and {{ in_window('received_date') }}
 ),
 
 by_request as (
-    select feedback.*, requested.request_id as matched_request_id, requested.inference_at,
-        requested.session_id as inference_session_id, requested.turn as inference_turn,
-        requested.user_id as inference_user_id, requested.model_version as inference_model_version,
-        requested.variant as inference_variant, requested.received_date as inference_received_date,
-        requested.source_file as inference_source_file, requested.source_line as inference_source_line
+    select feedback.*, requested.*
     from feedback
-    inner join requested on feedback.request_id = requested.request_id
+    inner join requested on feedback.request_id = requested.matched_request_id
     where {{ in_window('feedback.received_date') }}
     union all
-    select feedback.*, new_inferences.request_id, new_inferences.inference_at,
-        new_inferences.session_id, new_inferences.turn, new_inferences.user_id, new_inferences.model_version,
-        new_inferences.variant, new_inferences.received_date,
-        new_inferences.source_file, new_inferences.source_line
+    select feedback.*, new_inferences.*
     from feedback
-    inner join new_inferences on feedback.request_id = new_inferences.request_id
+    inner join new_inferences on feedback.request_id = new_inferences.matched_request_id
     where feedback.received_date < date '{{ var("window_from") }}'
 ),
 
@@ -52,13 +51,12 @@ by_request as (
 of_sessions as (
     select * from feedback
     where request_id is null
-        and ({{ in_window('received_date') }} or session_id in (select session_id from new_inferences))
+        and ({{ in_window('received_date') }} or session_id in (select inference_session_id from new_inferences))
 ),
 
 session_inferences as (
     select
-        request_id, session_id, turn, inference_at, user_id, model_version, variant,
-        received_date, source_file, source_line
+        {{ inference_columns }}
     from {{ ref('int_inference_receipts') }}
     where is_first and received_date <= date '{{ var("window_to") }}'
         and session_id in (select session_id from of_sessions)
@@ -66,20 +64,18 @@ session_inferences as (
 
 -- It waits for the first turn that it can be about; where it names one, by number or request id, for that one.
 turns_meant as (
-    select of_sessions.*, session_inferences.request_id as matched_request_id, session_inferences.inference_at,
-        session_inferences.session_id as inference_session_id, session_inferences.turn as inference_turn,
-        session_inferences.user_id as inference_user_id, session_inferences.model_version as inference_model_version,
-        session_inferences.variant as inference_variant, session_inferences.received_date as inference_received_date,
-        session_inferences.source_file as inference_source_file, session_inferences.source_line as inference_source_line,
-        min(session_inferences.received_date) over (
+    select of_sessions.*, session_inferences.*,
+        min(session_inferences.inference_received_date) over (
             partition by of_sessions.received_date, of_sessions.source_file, of_sessions.source_line
         ) as session_received_date
     from of_sessions
     inner join session_inferences
-        on of_sessions.session_id = session_inferences.session_id
+        on of_sessions.session_id = session_inferences.inference_session_id
         and (
             of_sessions.target_turn is null
-            or of_sessions.target_turn in (session_inferences.turn::varchar, session_inferences.request_id)
+            or of_sessions.target_turn in (
+                session_inferences.inference_turn::varchar, session_inferences.matched_request_id
+            )
         )
 ),
 

@@ -9,14 +9,7 @@ state = 'sound' and {{ in_window('paired_date') }} and (feedback_received_date, 
 {%- endset %}
 
 with pairs as (
-    select matches.*
-    from {{ ref('int_feedback_matches') }} as matches
-    anti join {{ ref('int_feedback_attributions') }} as attributions
-        on matches.feedback_received_date = attributions.feedback_received_date
-        and matches.feedback_source_file = attributions.feedback_source_file
-        and matches.feedback_source_line = attributions.feedback_source_line
-        and matches.paired_date = attributions.attributed_date
-    where matches.state = 'sound' and {{ in_window('matches.paired_date') }}
+    select * from {{ ref('int_feedback_matches') }} where {{ held_back }}
 ),
 
 feedback as (

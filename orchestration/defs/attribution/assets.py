@@ -28,6 +28,8 @@ from orchestration.lib.warehouse import built_versions, wait_until_writable
 ENRICHMENT_VIEWS = "marts.enrichment"
 # Every step of a run adds to this log (lib/stage_times.py): no one asset makes it, so it is none itself.
 RUN_LOG = dg.AssetKey(["operations", "stage_times"])
+# Files that an asset makes from this step's tables are read when a dataset is published, which depends on that asset.
+NO_DEPENDENCIES = (RUN_LOG, dg.AssetKey("feature_attributions"))
 
 
 class Translator(DagsterDbtTranslator):
@@ -41,14 +43,14 @@ class Translator(DagsterDbtTranslator):
         folder = node["fqn"][1]
         group = {"staging": "staging", "rules": "rules", "intermediate": "attribution", "marts": "marts"}[folder]
         if node["config"]["materialized"] == "table_function":
-            group = "as_of"
+            group = node["fqn"][2]
         # A change of the events' schema changes what every model holds, though no model's SQL changes.
         schemas = "-".join(f"{stream.event}.v{stream.version}" for stream in STREAMS)
         if folder == "rules":
             spec = _as_rule(spec, node["config"]["meta"]["rule"])
         return spec.replace_attributes(
             key=dg.AssetKey(node["name"]),
-            deps=[dep for dep in spec.deps if dep.asset_key != RUN_LOG],
+            deps=[dep for dep in spec.deps if dep.asset_key not in NO_DEPENDENCIES],
             group_name=group,
             owners=OWNERS,
             code_version=f"{spec.code_version}-{schemas}",

@@ -70,9 +70,7 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
                     f"{stream.name} {day}: {partition.lines:,} lines from {partition.files} files, "
                     f"{partition.dead_letter_count:,} dead letters"
                 )
-        if stream is FEEDBACK:
-            stage_times.record_landed(settings, stream.name, days)
-            stage_times.record_files(settings, stage_times.LOADED, stream.name, days)
+        files = stage_times.record_loaded(settings, stream.name, days) if stream is FEEDBACK else []
         yield dg.MaterializeResult()
         with_lines = [day for day in days if loaded[day.isoformat()].lines]
         reports: dict[date, list[GateReport]] = {day: [] for day in days}
@@ -81,8 +79,7 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
                 for day in with_lines:
                     lines = loaded[day.isoformat()].lines
                     reports[day] = [gates.ledger(stream, day, lines_received=lines)]
-        if stream is FEEDBACK:
-            stage_times.record_files(settings, stage_times.VALIDATED, stream.name, days)
+        stage_times.record_validated(settings, files)
         yield check_result(check=LEDGER_GATE, reports=reports)
 
     return load

@@ -15,9 +15,7 @@ with pairs as (
 ),
 
 elements as (
-    select * exclude (input, elements),
-        unnest(elements) as element, generate_subscripts(elements, 1) - 1 as position
-    from (select *, {{ json_elements('input', '$.retrieved') }} as elements from pairs)
+    {{ json_elements('pairs', 'input', '$.retrieved') }}
 ),
 
 chunks as (

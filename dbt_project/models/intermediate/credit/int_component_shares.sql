@@ -13,9 +13,7 @@ with pairs as (
 ),
 
 elements as (
-    select * exclude (components, elements),
-        unnest(elements) as element, generate_subscripts(elements, 1) - 1 as position
-    from (select *, {{ json_elements('components') }} as elements from pairs)
+    {{ json_elements('pairs', 'components') }}
 ),
 
 components as (

@@ -1,10 +1,7 @@
 {{ config(parameters='as_of') }}
 
 with credits as (
-    select credits.*
-    from {{ ref('chunk_credit') }} as credits
-    anti join ({{ feedback_ended('as_of::date') }}) as ended on credits.feedback_id = ended.feedback_id
-    where credits.attributed_date <= as_of::date
+    {{ held(ref('chunk_credit'), 'as_of::date') }}
 ),
 
 -- Feedback on a chunk says nothing of its neighbours.

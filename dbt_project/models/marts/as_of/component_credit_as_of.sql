@@ -1,10 +1,7 @@
-{{ config(parameters=['as_of', "method := 'weight'"]) }}
+{{ config(parameters=['as_of', "method := '" ~ var('component_credit_method') ~ "'"]) }}
 
 with shares as (
-    select shares.*
-    from {{ ref('int_component_shares') }} as shares
-    anti join ({{ feedback_ended('as_of::date') }}) as ended on shares.feedback_id = ended.feedback_id
-    where shares.attributed_date <= as_of::date
+    {{ held(ref('int_component_shares'), 'as_of::date') }}
 )
 
 {{ component_credits('shares', 'method') }}

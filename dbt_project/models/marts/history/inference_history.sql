@@ -1,9 +1,10 @@
 {{ config(partition_column='attributed_date') }}
 
 -- Each user's and session's events of the days that a row may count are put on one time line, the answers asked for
--- among them, and frames over it look back: a user with 100,000 events costs a sort, where a join of each answer with
--- all before it would cost 10^10 pairs.
-{%- set microseconds_of_a_day = 86400000000 %}
+-- among them. An event enters where it happened and leaves `history_window_days` later, so that what an answer finds
+-- is a running sum. A join of each answer with all before it would be 10^10 pairs for a user with 100,000 events, and a
+-- frame of so many days before each row searches for its bounds row by row (docs/decisions/0012).
+{%- set window_us = var('history_window_days') * 86400000000 %}
 {%- set days_read = var('history_window_days') + var('attribution_window_days') %}
 
 with feedback as (
@@ -68,46 +69,84 @@ events as (
     from said
 ),
 
-time_lines as (
+known as (
     select
-        subjects.attributed_date, subjects.kind, subjects.subject_id, events.at_us, events.event, events.session_id,
-        events.micro_reward, null as request_id
+        subjects.attributed_date, subjects.kind, subjects.subject_id, events.at_us, events.session_id,
+        case when events.event = 'answer' then 1 else 0 end as answers,
+        case when events.event = 'feedback' then 1 else 0 end as feedback,
+        case when events.micro_reward is not null then 1 else 0 end as rewards,
+        coalesce(events.micro_reward, 0) as micro_reward
     from subjects
     inner join events
         on subjects.kind = events.kind
         and subjects.subject_id = events.subject_id
         and events.known_from between subjects.attributed_date - {{ days_read }} and subjects.attributed_date
         and (events.known_until is null or events.known_until > subjects.attributed_date)
+),
+
+-- A session enters with an answer that none of its own is near enough before, and leaves with one that none follows.
+with_neighbours as (
+    select
+        *,
+        case when session_id is not null and at_us - coalesce(lag(at_us) over of_session, at_us - {{ window_us + 1 }})
+            > {{ window_us }} then 1 else 0 end as sessions_entering,
+        case when session_id is not null and coalesce(lead(at_us) over of_session, at_us + {{ window_us + 1 }}) - at_us
+            > {{ window_us }} then 1 else 0 end as sessions_leaving
+    from known
+    window of_session as (partition by attributed_date, kind, subject_id, session_id order by at_us)
+),
+
+time_lines as (
+    select
+        attributed_date, kind, subject_id, null as request_id, at_us, false as is_asked,
+        answers, feedback, rewards, micro_reward, sessions_entering as sessions,
+        case when answers = 1 then at_us end as entered_us, null::bigint as left_us
+    from with_neighbours
     union all
-    select attributed_date, 'user', user_id, inference_us, 'asked', null, null, request_id
+    select
+        attributed_date, kind, subject_id, null, at_us + {{ window_us }}, false,
+        -answers, -feedback, -rewards, -micro_reward, -sessions_leaving,
+        null, case when answers = 1 then at_us end
+    from with_neighbours
+    union all
+    select attributed_date, 'user', user_id, request_id, inference_us, true, 0, 0, 0, 0, 0, null, null
     from asked where user_id is not null
     union all
-    select attributed_date, 'session', session_id, inference_us, 'asked', null, null, request_id
+    select attributed_date, 'session', session_id, request_id, inference_us, true, 0, 0, 0, 0, 0, null, null
     from asked where session_id is not null
 ),
 
+-- What enters in an answer's own instant is not before it, and what leaves in it is still there.
 looked_back as (
     select
-        attributed_date, kind, request_id, event, at_us,
-        -- DuckDB 1.5 evaluates a `count` of some rows anew for each row: quadratic, where a sum is not.
-        coalesce(sum(case when event = 'answer' then 1 else 0 end) over before, 0)::bigint as answers,
-        coalesce(sum(case when event = 'feedback' then 1 else 0 end) over before, 0)::bigint as feedback,
-        count(distinct session_id) over before as sessions,
-        min(at_us) filter (where event = 'answer') over before as first_us,
-        max(at_us) filter (where event = 'answer') over before as last_us,
+        attributed_date, kind, request_id, is_asked,
+        (sum(answers) over up_to)::bigint as answers,
+        (sum(feedback) over up_to)::bigint as feedback,
+        (sum(sessions) over up_to)::bigint as sessions,
+        max(entered_us) over up_to as last_us,
+        -- The first that is there is the next one to leave.
+        min(left_us) over from_here as next_to_leave_us,
         -- Whole numbers: a sum of floats would depend on the order of what happened in the same instant.
-        sum(micro_reward) over before
-            / nullif(sum(case when micro_reward is not null then 1 else 0 end) over before, 0) / 1000000 as mean_reward
+        sum(micro_reward) over up_to / nullif(sum(rewards) over up_to, 0) / 1000000 as mean_reward
     from time_lines
-    window before as (
-        partition by attributed_date, kind, subject_id
-        order by at_us
-        range between {{ var('history_window_days') * microseconds_of_a_day }} preceding and 1 preceding
-    )
+    window
+        up_to as (
+            partition by attributed_date, kind, subject_id order by at_us, is_asked desc
+            rows between unbounded preceding and current row
+        ),
+        from_here as (
+            partition by attributed_date, kind, subject_id order by at_us, is_asked desc
+            rows between current row and unbounded following
+        )
 ),
 
 of_asked as (
-    select * from looked_back where event = 'asked'
+    select
+        * exclude (last_us, next_to_leave_us),
+        case when answers > 0 then last_us end as last_us,
+        case when answers > 0 then next_to_leave_us end as first_us
+    from looked_back
+    where is_asked
 ),
 
 final as (
@@ -126,7 +165,7 @@ final as (
         (feedback.inference_us - of_user.first_us) / 1000000.0 as seconds_since_user_first_seen,
         of_user.feedback as user_feedback_before,
         round(of_user.mean_reward, 6) as user_mean_reward_before,
-        feedback.inference_us - {{ var('history_window_days') * microseconds_of_a_day }}
+        feedback.inference_us - {{ window_us }}
             >= {{ microseconds('feedback.attributed_date - ' ~ days_read) }} as is_whole,
         feedback.attributed_date
     from feedback

@@ -1,15 +1,12 @@
 {{ config(materialized='view') }}
 
 with stage_times as (
-    select stage, partition_date, source_file, min(done_at) as done_at
-    from {{ source('operations', 'stage_times') }}
-    where source_file is not null
-    group by all
+    select stage, partition_date, source_file, done_at from {{ source('operations', 'stage_times') }}
 ),
 
 -- A rebuilt partition is done again: all times are kept, and the first that can have held the event is looked for.
 partition_times as (
-    select stage, partition_date, done_at from {{ source('operations', 'stage_times') }} where source_file is null
+    select stage, partition_date, done_at from stage_times where source_file is null
 ),
 
 feedback as (
@@ -24,6 +21,7 @@ files as (
         min(done_at) filter (where stage = 'loaded') as loaded_at,
         min(done_at) filter (where stage = 'validated') as validated_at
     from stage_times
+    where source_file is not null
     group by partition_date, source_file
 ),
 
