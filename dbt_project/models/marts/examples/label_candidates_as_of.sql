@@ -39,11 +39,19 @@ with_reason as (
     from undecided
 ),
 
-picked as (
-    select *
+-- To sort all of them by a hash would cost more than all else: only those that can be among the first are.
+least as (
+    select reason, list_min(max(uncertainty, greatest(candidates::integer, 1))) as least_uncertainty
     from with_reason
+    group by reason
+),
+
+picked as (
+    select with_reason.*
+    from with_reason
+    inner join least on with_reason.reason = least.reason and with_reason.uncertainty >= least.least_uncertainty
     qualify row_number() over (
-        partition by reason order by uncertainty desc, sha256(request_id), request_id
+        partition by with_reason.reason order by uncertainty desc, sha256(request_id), request_id
     ) <= candidates::integer
 ),
 
