@@ -1,5 +1,7 @@
 """The graph, pinned: asset keys, groups, policies, checks, schedule and sensor, in one place."""
 
+from datetime import timedelta
+
 import dagster as dg
 import pytest
 
@@ -21,7 +23,7 @@ GROUPS = {
         "int_feedback_attributions", "int_feedback_standings", "int_feedback_supersessions", "int_built_partitions",
         "int_day_end_states", "int_conversation_turns", "int_preference_sides", "int_component_shares",
         "int_chunk_shares", "int_outcome_changes", "int_variant_days", "int_policy_days",
-        "int_variant_controls", "int_variant_differences", "int_traffic_splits",
+        "int_variant_controls", "int_variant_differences", "int_traffic_splits", "int_output_uncertainties",
     },
     "marts": {
         "attributed_feedback", "feedback_under_review", "feedback_status", "dead_letter", "daily_accounts",
@@ -38,11 +40,12 @@ GROUPS = {
     "examples": {
         "feedback_prompt_as_of", "judged_outputs_as_of", "sft_examples_as_of", "preference_examples_as_of",
         "reward_examples_as_of", "retrieval_examples_as_of", "ranking_examples_as_of", "tabular_examples_as_of",
+        "output_verdicts_as_of", "label_candidates_as_of",
     },
     "enrichment": {"feature_attributions"},
     "datasets": {
         "feedback_dataset", "sft_dataset", "preference_dataset", "kto_dataset", "reward_dataset", "ranking_dataset",
-        "retrieval_dataset", "tabular_dataset",
+        "retrieval_dataset", "tabular_dataset", "label_queue_dataset",
     },
     "retraining": {f"{name}_retraining_due" for name in ("sft", "preference", "kto", "reward")},
 }  # fmt: skip
@@ -107,6 +110,13 @@ def test_schedule_and_sensor(definitions: dg.Definitions) -> None:
     assert schedule.job_name == "attribution_job"
     assert definitions.resolve_sensor_def("retraining_sensor").minimum_interval_seconds == 60
     assert definitions.resolve_sensor_def("late_landing_sensor").job_name == "attribution_job"
+
+
+def test_a_dataset_is_overdue_half_a_day_after_it_should_have_been_made_again(definitions: dg.Definitions) -> None:
+    found = specs(definitions)
+    for name in GROUPS["datasets"]:
+        hours = 7 * 24 + 12 if name == "label_queue_dataset" else 24 + 12
+        assert found[name].freshness_policy == dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)), name
 
 
 def test_every_model_shows_its_rows_per_partition(definitions: dg.Definitions) -> None:

@@ -34,6 +34,7 @@ PARTITION_COLUMNS: dict[str, tuple[str, str]] = {
     "int_variant_controls": ("intermediate", "partition_date"),
     "int_variant_differences": ("intermediate", "partition_date"),
     "int_traffic_splits": ("intermediate", "partition_date"),
+    "int_output_uncertainties": ("intermediate", "received_date"),
     "int_built_partitions": ("intermediate", "partition_date"),
     "attributed_feedback": ("marts", "attributed_date"),
     "component_credit": ("marts", "attributed_date"),

@@ -17,7 +17,7 @@ _WORDS = (
     *("model_version", "provider_name", "request_model", "reasoning_effort", "inference_source", "variant", "endpoint"),
 )
 # What a row is an example of: counted by split.
-_CLASSES = ("feedback_type", "kind", "label")
+_CLASSES = ("feedback_type", "kind", "label", "reason")
 # Values that a user may have typed. One that few rows have is no class, but may be what somebody wrote.
 _TYPED = ("label", "prediction", "action")
 _LEAST_ROWS_OF_A_CLASS = 5

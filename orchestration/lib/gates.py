@@ -118,6 +118,7 @@ class Gates:
                 partition=day,
                 key=recipe.row_key,
                 has_silence=recipe.has_silence,
+                may_be_empty=recipe.asks_for_feedback,
             ),
         )
 

@@ -8,7 +8,7 @@ from orchestration.lib.recipe import Recipe
 _PERSONAL = {"user_id", "session_id"}
 _WRITTEN = {
     *("comment", "corrected_output", "input", "output", "output_text", "messages", "prompt", "completion"),
-    *("chosen", "rejected", "query", "features"),
+    *("chosen", "rejected", "query", "features", "alternatives"),
 }
 
 
@@ -18,7 +18,7 @@ def known_limits(
     """The recipe's own sentences first."""
     return [
         *recipe.limits,
-        _of_who_judges(manifest["recipe"].get("parameters", {}).get("silence_after_days")),
+        _of_who_judges(recipe),
         *_of_reviews(recipe),
         *_of_columns(columns),
         *_of_splits(rows),
@@ -26,7 +26,12 @@ def known_limits(
     ]
 
 
-def _of_who_judges(silence_after_days: int | None) -> str:
+def _of_who_judges(recipe: Recipe) -> str:
+    if recipe.asks_for_feedback:
+        return (
+            "It was picked for what is doubtful in it: it is no sample of the traffic, and nothing measured on it is."
+        )
+    silence_after_days = recipe.parameters.get("silence_after_days")
     if silence_after_days is not None:
         return f"Who gave no signal within {silence_after_days} days is taken for one who did not want it."
     return (

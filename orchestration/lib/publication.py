@@ -5,7 +5,7 @@ gate failed, in this run or an earlier one.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from expectations.report import GateReport
@@ -16,6 +16,7 @@ from orchestration.lib.gates import Gates, first_failure
 from orchestration.lib.ledger import ledger_metadata
 from orchestration.lib.publish import Candidate, Staging, candidate
 from orchestration.lib.recipe import Recipe
+from orchestration.lib.recipe.every import DAY, snapshot_day
 from orchestration.lib.settings import Settings
 from orchestration.lib.warehouse import read_warehouse
 
@@ -79,7 +80,8 @@ def publish_partitions(
         return publication
     before = {day: record.version for day, record in recorded.items()}
     now = {day: published.candidate.version for day, published in publication.published.items()}
-    if later and any(now[day] != before.get(day) for day in now):
+    # What a day changed in a week is seen at the week's end only.
+    if later and (recipe.every != DAY or any(now[day] != before.get(day) for day in now)):
         _publish_in_order(settings, recipe, catalog, gates, later, publication, tell)
     return publication
 
@@ -113,13 +115,19 @@ def _publish_one(
     settings: Settings, recipe: Recipe, catalog: Catalog, gates: Gates, day: date, publication: Publication
 ) -> Published | None:
     """Publishes one partition whose other gates passed; None if its dataset gate failed."""
+    week = publication.published.get(snapshot_day(recipe.every, day))
+    if week:
+        # Made in this run, and a partition of the same week has the same rows.
+        publication.published[day] = Published(replace(week.candidate, is_new=False), None, 0)
+        catalog.record(day, PartitionRecord(week.candidate.version, PASSED))
+        return publication.published[day]
     with read_warehouse(settings) as connection:
         made = candidate(connection, recipe, catalog, day)
         changes, size = None, 0
         if made.is_new:
             with Staging(settings, recipe, catalog, made) as staging:
                 staging.write(connection)
-                report = gates.dataset(recipe, day, rows_query=staging.rows_query, rows=made.rows)
+                report = gates.dataset(recipe, made.day, rows_query=staging.rows_query, rows=made.rows)
                 publication.reports[day] = [*publication.reports[day], report]
                 if not report.success:
                     return None

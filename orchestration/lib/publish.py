@@ -17,6 +17,7 @@ from orchestration.lib.companions import write_companions
 from orchestration.lib.delta import Changes, write_delta
 from orchestration.lib.ledger import LEDGER_FILE, ledger_metadata_by_key
 from orchestration.lib.recipe import Recipe
+from orchestration.lib.recipe.every import snapshot_day
 from orchestration.lib.settings import Settings
 from orchestration.lib.shards import shards, write_shards
 from orchestration.lib.snapshot import PARQUET, ROWS, SPLIT, column_types, content_hash, make_snapshot, version_name
@@ -25,7 +26,7 @@ from orchestration.lib.store import Store, file_sha256, json_text
 
 @dataclass(frozen=True)
 class Candidate:
-    """The snapshot of a partition, not yet published. `is_new` is false where no row has changed."""
+    """The snapshot of a partition, not yet published, as of `day`. `is_new` is false where no row has changed."""
 
     day: date
     version: str | None
@@ -42,17 +43,18 @@ def candidate(connection: duckdb.DuckDBPyConnection, recipe: Recipe, catalog: Ca
     The parent of a new version is the one that it replaces, if the partition had one, else the newest
     before it.
     """
-    types = make_snapshot(connection, recipe, day)
+    as_of = snapshot_day(recipe.every, day)
+    types = make_snapshot(connection, recipe, as_of)
     content, rows = content_hash(connection)
     before = catalog.version_before(day)
     own = catalog.partitions().get(day)
     if before and before.endswith(f"-{content[:12]}"):
-        return Candidate(day, before, content, rows, None, is_new=False, types=types)
+        return Candidate(as_of, before, content, rows, None, is_new=False, types=types)
     if rows == 0 and before is None:
-        return Candidate(day, None, content, 0, None, is_new=False, types=types)
-    version = version_name(day, content)
+        return Candidate(as_of, None, content, 0, None, is_new=False, types=types)
+    version = version_name(as_of, content)
     parent = own.version if own and own.version and own.version != version else before
-    return Candidate(day, version, content, rows, parent, is_new=not catalog.has(version), types=types)
+    return Candidate(as_of, version, content, rows, parent, is_new=not catalog.has(version), types=types)
 
 
 class Staging:

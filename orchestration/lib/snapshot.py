@@ -10,6 +10,7 @@ import duckdb
 
 from orchestration.lib.field_sql import quote
 from orchestration.lib.recipe import DEFAULT_SPLIT, SOURCES, Recipe, Split
+from orchestration.lib.recipe.most import is_among_first
 
 # Rows are hashed in buckets, so that no aggregate holds more than a 4096th of the dataset at once.
 _BUCKET_DIGITS = 3
@@ -32,13 +33,20 @@ def snapshot_query(recipe: Recipe, partition: date) -> str:
     ]
     if recipe.split:
         columns.append(f"{_split_of_row(recipe.split)} as {SPLIT}")
-    caps = " and ".join(_is_among_first(recipe, column, most) for column, most in recipe.most_per.items())
-    return f"""
-    select {", ".join(columns)}
-    from ({_source_rows(recipe, partition)}) as source
-    where ({recipe.where})
-    {f"qualify {caps}" if caps else ""}
-    """
+    return f"select {', '.join(columns)} from {_chosen_rows(recipe, partition)}"
+
+
+def _chosen_rows(recipe: Recipe, partition: date) -> str:
+    """Those of the source's rows that the recipe takes, as `source`: first by `where`, then by column, then of all."""
+    caps = " and ".join(
+        is_among_first(rows, per=column, most=recipe.most, key=recipe.row_key)
+        for column, rows in recipe.most_per.items()
+    )
+    rows = f"({_source_rows(recipe, partition)}) as source where ({recipe.where}) {f'qualify {caps}' if caps else ''}"
+    if recipe.most:
+        is_chosen = is_among_first(recipe.most.rows, per=None, most=recipe.most, key=recipe.row_key)
+        rows = f"(select source.* from {rows}) as source qualify {is_chosen}"
+    return rows
 
 
 def _source_rows(recipe: Recipe, partition: date) -> str:
@@ -72,13 +80,6 @@ def _split_of_row(split: Split) -> str:
     bounds = [sum(list(split.shares.values())[: n + 1]) for n in range(len(names) - 1)]
     cases = " ".join(f"when {place} < {bound!r} then {quote(name)}" for name, bound in zip(names, bounds, strict=False))
     return f"case {cases} else {quote(names[-1])} end" if cases else quote(names[-1])
-
-
-def _is_among_first(recipe: Recipe, column: str, most: int) -> str:
-    """Whether a row is one of the `most` of its value of `column` that come first by a hash: they stay as rows come."""
-    keys = " || chr(31) || ".join(f"coalesce(source.{key}::varchar, '')" for key in recipe.row_key)
-    order = f"row_number() over (partition by source.{column} order by sha256({keys}))"
-    return f"(source.{column} is null or {order} <= {most})"
 
 
 def _unreviewed(partition: date) -> str:

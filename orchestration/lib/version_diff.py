@@ -6,13 +6,15 @@ from typing import Any
 
 from orchestration.lib.catalog import Catalog
 from orchestration.lib.delta import ADDED, CHANGED, REMOVED, changes_query
-from orchestration.lib.recipe import row_key
+from orchestration.lib.recipe import SOURCES, row_key
 from orchestration.lib.settings import Settings
 from orchestration.lib.summary import table
 from orchestration.lib.warehouse import read_warehouse
 
 # Of the recipe, what decides on rows and their content; its words do not.
-_DECIDES = ("source", "where", "include_unreviewed", "columns", "values", "parameters", "most_per", "key")
+_DECIDES = (
+    *("source", "where", "include_unreviewed", "columns", "values", "parameters", "every", "most", "most_per", "key"),
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ def differences(settings: Settings, name: str, before: str, after: str) -> list[
 
     Causes: `new_feedback`, `silence` (its time was over), `review`, what ended it (`superseded`, `retracted`,
     `rejected`, `contested`), `recipe`, `schema`, and `later_events`: other feedback on the same answer, a turn that
-    was logged late.
+    was logged late. Of rows that wait for feedback: `new_inference`, `labelled`, and `made_room` for others.
     """
     catalog = Catalog(settings, name)
     old, new = catalog.published(before), catalog.published(after)
@@ -72,12 +74,25 @@ def _cause(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         otherwise = "recipe"
     elif old.get("schema_version") != new.get("schema_version"):
         otherwise = "schema"
+    without_feedback, removed = "silence", ""
+    if SOURCES[new["recipe"]["source"]].asks_for_feedback:
+        without_feedback = "new_inference"
+        judged = (
+            f"select request_id from marts.output_verdicts_as_of(date '{new['partition']}') "
+            "where is_judged_by_people and rater_disagreement is null"
+        )
+        gone = otherwise if otherwise != "later_events" else "made_room"
+        removed = f"""
+        when rows.change = '{REMOVED}' and rows.request_id in ({judged}) then 'labelled'
+        when rows.change = '{REMOVED}' then '{gone}'
+        """
     return f"""
     case
         when rows.change = '{REMOVED}' and ended.cause is not null then ended.cause
+        {removed}
         when rows.change = '{ADDED}' and reviews.decided_date is not null then 'review'
         when rows.change <> '{REMOVED}' and rows.attributed_date > date '{old["partition"]}'
-            then case when rows.feedback_id is null then 'silence' else 'new_feedback' end
+            then case when rows.feedback_id is null then '{without_feedback}' else 'new_feedback' end
         else '{otherwise}'
     end
     """

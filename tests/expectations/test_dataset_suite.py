@@ -58,6 +58,14 @@ def test_an_empty_version_fails_even_if_nothing_was_expected(gate: GateSession) 
     assert verdict(gate, [], expected=2) == ["there are rows", "all 2 rows of the recipe are there"]
 
 
+@pytest.mark.parametrize(("expected", "broken_rules"), [(0, []), (2, ["all 2 rows of the recipe are there"])])
+def test_a_queue_may_be_empty_but_loses_no_row(gate: GateSession, expected: int, broken_rules: list[str]) -> None:
+    queue = dataset.build_suite(
+        name="queue", columns=list(TYPES), expected_rows=expected, partition=date(2024, 1, 15), may_be_empty=True
+    )
+    assert broken(judge(gate, queue, [], TYPES)) == broken_rules
+
+
 def test_columns_in_another_order_fail(gate: GateSession) -> None:
     swapped = {"request_id": "varchar", "feedback_id": "varchar"} | TYPES
     report = judge(gate, suite(1), [row(1)], swapped)

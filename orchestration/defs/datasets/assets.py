@@ -1,7 +1,6 @@
 """Datasets: one partitioned asset a recipe, which gates and publishes immutable versions."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 
 import dagster as dg
 
@@ -14,6 +13,7 @@ from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.partitions import from_keys
 from orchestration.lib.publication import Published, publish_partitions
 from orchestration.lib.recipe import SOURCES, Recipe, load_recipes
+from orchestration.lib.recipe.every import overdue_after
 from orchestration.lib.settings import Settings
 from orchestration.lib.warehouse import read_warehouse
 
@@ -40,8 +40,7 @@ def dataset_spec(recipe: Recipe) -> dg.AssetSpec:
             "partition_profile",
         ],
         partitions_def=daily_partitions,
-        # A day's run starts a quarter past midnight: half a day after that somebody should look.
-        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36)),
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=overdue_after(recipe.every)),
         description=f"{recipe.description}\n\nPublished as immutable versions in `datasets/{recipe.name}/`.",
         kinds={"parquet", "huggingface"},
         owners=OWNERS,

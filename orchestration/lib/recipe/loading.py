@@ -9,7 +9,9 @@ import yaml
 
 from orchestration.lib.recipe import fields
 from orchestration.lib.recipe.errors import RecipeError
+from orchestration.lib.recipe.every import parse_every
 from orchestration.lib.recipe.model import Recipe
+from orchestration.lib.recipe.most import parse_most
 from orchestration.lib.recipe.sources import check_source
 from orchestration.lib.recipe.split import parse_split
 
@@ -33,6 +35,8 @@ _OPTIONAL: dict[str, _Optional] = {
     "key": _Optional(list, lambda _, given: tuple(given)),
     "parameters": _Optional(dict),
     "split": _Optional(dict, parse_split),
+    "every": _Optional(str, parse_every),
+    "most": _Optional(dict, parse_most),
     "most_per": _Optional(dict, fields.parse_most_per),
     "formats": _Optional(list, fields.parse_formats),
     "limits": _Optional(list, fields.parse_limits),

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestration.lib.recipe.sources import row_key
+from orchestration.lib.recipe.every import DAY
+from orchestration.lib.recipe.most import Most
+from orchestration.lib.recipe.sources import SOURCES, row_key
 from orchestration.lib.recipe.split import Split
 
 
@@ -14,7 +16,9 @@ class Recipe:
 
     `include_unreviewed` takes in what waits for a reviewer, too; what one rejected is never in. `key` are the columns
     that tell a row from others of its feedback, where one has several. `parameters` are the source's.
-    `most_per` is column to the most rows that one value of it may have: the same rows each time, drawn by a hash.
+    `every` says how often the rows are made anew. `most` is how many rows there are at most, and which.
+    `most_per` is column to the most rows that one value of it may have: the same rows each time, drawn by a hash, or
+    the first by what `most` says.
     `columns` is name to meaning; those that are no column of the source are an SQL expression over it, in `values`.
     `formats` are what a version comes in beside Parquet, `limits` sentences for its card.
     `retrain_when` says after how many changed rows, or which share of them, a training job is told.
@@ -30,6 +34,8 @@ class Recipe:
     key: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     split: Split | None = None
+    every: str = DAY
+    most: Most | None = None
     most_per: Mapping[str, int] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
     formats: tuple[str, ...] = ()
@@ -44,7 +50,12 @@ class Recipe:
     @property
     def has_silence(self) -> bool:
         """Whether there may be rows that no feedback is about."""
-        return self.parameters.get("silence_after_days") is not None
+        return self.parameters.get("silence_after_days") is not None or self.asks_for_feedback
+
+    @property
+    def asks_for_feedback(self) -> bool:
+        """Whether its rows wait for feedback: none are left once all have it."""
+        return SOURCES[self.source].asks_for_feedback
 
     def to_dict(self) -> dict[str, Any]:
         """What the manifest tells of it: all that the rows follow from."""
@@ -53,6 +64,8 @@ class Recipe:
             "values": dict(self.values),
             "key": list(self.key),
             "parameters": dict(self.parameters),
+            "every": self.every if self.every != DAY else None,
+            "most": self.most.to_dict() if self.most else None,
             "most_per": dict(self.most_per),
             "split": {"by": split.by, "shares": dict(split.shares), "seed": split.seed} if split else None,
             "formats": list(self.formats),

@@ -13,13 +13,15 @@ class Source:
 
     `parameters` are those of its table function `<name>_as_of(day, …)`: name to the words that it takes, or to a type.
     A source that is a plain mart has a row for each attributed feedback, and what has ended is left out of it. One
-    that `is_function` only knows as of a day which rows it has. `also_reads` are assets that dbt's graph does not show.
+    that `is_function` only knows as of a day which rows it has. One that `asks_for_feedback` has rows that nobody has
+    judged, and none once all are. `also_reads` are assets that dbt's graph does not show.
     """
 
     key: tuple[str, ...] = ("feedback_id",)
     parameters: Mapping[str, tuple[str, ...] | type] = field(default_factory=dict)
     is_function: bool = False
     needs_key: bool = False
+    asks_for_feedback: bool = False
     also_reads: tuple[str, ...] = ()
 
     def asset(self, name: str) -> str:
@@ -45,6 +47,9 @@ SOURCES: dict[str, Source] = {
         key=("request_id",), parameters={"by_signal": str, "silence_after_days": int}, is_function=True
     ),
     "tabular_examples": Source(key=("request_id",), is_function=True, also_reads=("feature_attributions",)),
+    "label_candidates": Source(
+        key=("request_id",), parameters={"days": int, "candidates": int}, is_function=True, asks_for_feedback=True
+    ),
 }
 
 
