@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestration.lib.recipe.privacy import PERSONAL
+from orchestration.lib.recipe.sample import Sample
 from orchestration.lib.recipe.sources import row_key
 from orchestration.lib.recipe.split import Split
+from orchestration.lib.recipe.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -14,8 +17,10 @@ class Recipe:
 
     `include_unreviewed` takes in what waits for a reviewer, too; what one rejected is never in. `key` are the columns
     that tell a row from others of its feedback, where one has several. `parameters` are the source's.
-    `most_per` is column to the most rows that one value of it may have: the same rows each time, drawn by a hash.
+    `window_days` takes only the rows of so many partitions, `sample` draws among them, and `most_per` is column to the
+    most rows that one value of it may have: the same rows each time, drawn by a hash.
     `columns` is name to meaning; those that are no column of the source are an SQL expression over it, in `values`.
+    `weights` change what a row counts; `privacy` is the class of what the columns may hold.
     `formats` are what a version comes in beside Parquet, `limits` sentences for its card.
     `retrain_when` says after how many changed rows, or which share of them, a training job is told.
     """
@@ -30,7 +35,11 @@ class Recipe:
     key: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     split: Split | None = None
+    window_days: int | None = None
+    sample: Sample | None = None
     most_per: Mapping[str, int] = field(default_factory=dict)
+    weights: Weights | None = None
+    privacy: str = PERSONAL
     values: Mapping[str, str] = field(default_factory=dict)
     formats: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
@@ -40,6 +49,15 @@ class Recipe:
     def row_key(self) -> tuple[str, ...]:
         """The columns that identify a row."""
         return row_key(self.source, self.key)
+
+    def value_of(self, column: str) -> str:
+        """SQL for a column of the dataset, or else of its source, whose rows are called `source`."""
+        return f"({self.values[column]})" if column in self.values else f"source.{column}"
+
+    @property
+    def select_list(self) -> str:
+        """SQL for the columns as they are in the source, before weights."""
+        return ", ".join(f"{self.value_of(column)} as {column}" for column in self.columns)
 
     @property
     def has_silence(self) -> bool:
@@ -53,7 +71,12 @@ class Recipe:
             "values": dict(self.values),
             "key": list(self.key),
             "parameters": dict(self.parameters),
+            "window_days": self.window_days,
+            "sample": self.sample.to_dict() if self.sample else None,
             "most_per": dict(self.most_per),
+            "weights": self.weights.to_dict() if self.weights else None,
+            # Not where it is the default: what was published before there were classes can still be rebuilt.
+            "privacy": self.privacy if self.privacy != PERSONAL else None,
             "split": {"by": split.by, "shares": dict(split.shares), "seed": split.seed} if split else None,
             "formats": list(self.formats),
             "limits": list(self.limits),
