@@ -27,9 +27,10 @@ def build_suite(
     partition: date,
     key: Sequence[str] = ("feedback_id",),
     has_silence: bool = False,
+    may_be_empty: bool = False,
 ) -> "gx.ExpectationSuite":
-    """`columns` are the recipe's, in order; `key` tells rows apart; where it `has_silence`, rows may have no feedback.
-    A rule on a column that the recipe does not publish is left out."""
+    """`columns` are the recipe's, in order; `key` tells rows apart; where it `has_silence`, rows may have no feedback,
+    and where it `may_be_empty`, there may be none. A rule on a column that the recipe does not publish is left out."""
     missing = [column for column in _ROW.ids if column not in columns]
     if missing:
         raise ValueError(f"dataset {name} has no {' and no '.join(missing)}; every recipe must publish them")
@@ -46,7 +47,7 @@ def build_suite(
         name=f"dataset_{name}",
         expectations=[
             columns_are(columns, in_order=True),
-            has_rows(),
+            *([] if may_be_empty else [has_rows()]),
             row_count_is(expected_rows, sentence=f"all {expected_rows} rows of the recipe are there"),
             *([] if has_silence else [_ROW.not_null("feedback_id")]),
             _ROW.unique(*key) if len(key) == 1 else _ROW.unique_together(key),

@@ -118,6 +118,8 @@ class Gates:
                 partition=day,
                 key=recipe.row_key,
                 has_silence=recipe.has_silence,
+                # A window may pass over quiet days; a gate that fails for it would hold back all later ones.
+                may_be_empty=recipe.window_days is not None,
             ),
         )
 

@@ -12,7 +12,10 @@ from orchestration.lib.summary import table
 from orchestration.lib.warehouse import read_warehouse
 
 # Of the recipe, what decides on rows and their content; its words do not.
-_DECIDES = ("source", "where", "include_unreviewed", "columns", "values", "parameters", "most_per", "key")
+_DECIDES = (
+    *("source", "where", "include_unreviewed", "columns", "values", "parameters", "key"),
+    *("window_days", "sample", "most_per", "weights"),
+)
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ def differences(settings: Settings, name: str, before: str, after: str) -> list[
     """Every row that is not alike, by change, cause and key. Raises StateError for what is not published.
 
     Causes: `new_feedback`, `silence` (its time was over), `review`, what ended it (`superseded`, `retracted`,
-    `rejected`, `contested`), `recipe`, `schema`, and `later_events`: other feedback on the same answer, a turn that
-    was logged late.
+    `rejected`, `contested`), `window` (its time in it was over), `recipe`, `schema`, `sampling` (another row took its
+    place, or made room), and `later_events`: other feedback on the same answer, a turn that was logged late.
     """
     catalog = Catalog(settings, name)
     old, new = catalog.published(before), catalog.published(after)
@@ -67,18 +70,24 @@ def differences(settings: Settings, name: str, before: str, after: str) -> list[
 def _cause(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """SQL for why a row is not alike. What happened to the feedback goes before what happened to the recipe."""
     is_another_recipe = any(old["recipe"].get(name) != new["recipe"].get(name) for name in _DECIDES)
-    otherwise = "later_events"
+    recipe, otherwise = new["recipe"], "'later_events'"
     if is_another_recipe:
-        otherwise = "recipe"
+        otherwise = "'recipe'"
     elif old.get("schema_version") != new.get("schema_version"):
-        otherwise = "schema"
+        otherwise = "'schema'"
+    elif recipe.get("sample") or recipe.get("most_per"):
+        otherwise = f"case when rows.change = '{CHANGED}' then 'later_events' else 'sampling' end"
+    is_sampled_beyond = "rehearsal" in recipe.get("sample", {})
+    window = None if is_another_recipe or is_sampled_beyond else recipe.get("window_days")
+    is_past = f"rows.attributed_date <= date '{new['partition']}' - {window}" if window else "false"
     return f"""
     case
         when rows.change = '{REMOVED}' and ended.cause is not null then ended.cause
+        when rows.change = '{REMOVED}' and {is_past} then 'window'
         when rows.change = '{ADDED}' and reviews.decided_date is not null then 'review'
         when rows.change <> '{REMOVED}' and rows.attributed_date > date '{old["partition"]}'
             then case when rows.feedback_id is null then 'silence' else 'new_feedback' end
-        else '{otherwise}'
+        else {otherwise}
     end
     """
 
