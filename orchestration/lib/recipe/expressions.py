@@ -100,14 +100,8 @@ def _database() -> duckdb.DuckDBPyConnection:
 @cache
 def _changing_functions() -> frozenset[str]:
     """Functions that may give something else for the same row."""
-    rows = (
-        _database()
-        .cursor()
-        .execute(
-            "select function_name from duckdb_functions() where stability in ('VOLATILE', 'CONSISTENT_WITHIN_QUERY')"
-        )
-    )
-    return frozenset(name for (name,) in rows.fetchall())
+    query = "select function_name from duckdb_functions() where stability in ('VOLATILE', 'CONSISTENT_WITHIN_QUERY')"
+    return frozenset(name for (name,) in _database().cursor().execute(query).fetchall())
 
 
 def _refused(file: str, field: str, error: duckdb.Error, *, source: str) -> RecipeError:
