@@ -11,6 +11,7 @@ NESTED = {"list", "array", "struct", "map", "union"}
 INTEGERS = {"tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint"}
 # What Parquet has no type for is written as a double.
 FLOATS = {"float", "double", "decimal", "hugeint", "uhugeint"}
+NUMBERS = INTEGERS | FLOATS
 _HF_TYPES = {
     "varchar": "string",
     "enum": "string",

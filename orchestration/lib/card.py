@@ -1,5 +1,6 @@
 """The dataset card: what a person, and `datasets.load_dataset`, read first in a version's folder."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from orchestration.formats.column_types import hugging_face, short
 from orchestration.lib.card_statistics import Distribution, Statistics
 from orchestration.lib.known_limits import known_limits
 from orchestration.lib.recipe import Recipe
+from orchestration.lib.recipe.privacy import PROMISES
 
 _SIZES = {
     1_000: "n<1K",
@@ -35,11 +37,13 @@ def dataset_card(
         ["---", yaml.safe_dump(_header(recipe, manifest, types), sort_keys=False, allow_unicode=True).strip(), "---"],
         [f"# {recipe.name}, version {manifest['version']}", "", recipe.description, "", _state(manifest)],
         _rows(found),
+        _sampling(manifest),
         ["## Columns", "", *_table(("column", "type", "meaning"), _columns(recipe, types))],
         _distributions(found),
         ["## Loading", "", *_loading(types, manifest)],
-        ["## Known limits", "", *(f"- {s}" for s in known_limits(recipe, manifest, list(types), found.rows))],
+        ["## Known limits", "", *(f"- {s}" for s in known_limits(recipe, manifest, types, found.rows))],
         ["## Licence", "", _licence(recipe.license)],
+        ["## Privacy", "", f"Class `{recipe.privacy}`. {PROMISES[recipe.privacy]}"],
         ["## Provenance", "", *_provenance(manifest)],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
@@ -105,6 +109,27 @@ def _plot_values(found: Statistics, name: str) -> list[tuple[str, int]]:
         return list(found.rows_by_time.items())
     first = next(iter(found.classes.values()), {})
     return [(value, sum(by.values())) for value, by in first.items()]
+
+
+def _sampling(manifest: Mapping[str, Any]) -> list[str]:
+    """How many rows each stage let through, and how many the weighted ones are worth."""
+    stages, weights = manifest.get("sampling"), manifest.get("weights")
+    lines = []
+    if stages:
+        asked = {**manifest["recipe"], **{f"sample.{k}": v for k, v in manifest["recipe"].get("sample", {}).items()}}
+        rows = [
+            (f"`{one['stage']}`", json.dumps(asked[one["stage"]]), one["rows_in"], one["rows_out"]) for one in stages
+        ]
+        lines += ["", *_table(("stage", "asked for", "rows in", "rows out"), rows)]
+    if weights and weights["effective_rows"] is not None:
+        effective = (
+            f"By `sample_weight` the {weights['weighted_rows']:,} rows are worth {weights['effective_rows']:,.1f}"
+        )
+        clipped = f" {weights['clipped_rows']:,} weights are clipped." if "clipped_rows" in weights else ""
+        without = weights.get("rows_without_propensity", 0)
+        lacking = f" {without:,} rows have no propensity, and a factor of 1." if without else ""
+        lines += ["", f"{effective} of equal weight, (Σw)²/Σw².{clipped}{lacking}"]
+    return ["## Sampling and weights", *lines] if lines else []
 
 
 def _licence(name: str) -> str:

@@ -57,7 +57,7 @@ def write_companions(
         splits=list(found.rows),
         files=told["files"],
         key=recipe.row_key,
-        limits=known_limits(recipe, told, list(types), found.rows),
+        limits=known_limits(recipe, told, parsed, found.rows),
     )
     (folder / croissant.FILE_NAME).write_text(json_text(metadata), encoding="utf-8")
     (folder / "README.md").write_text(card.dataset_card(recipe, told, parsed, found), encoding="utf-8")

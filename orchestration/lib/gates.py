@@ -118,7 +118,9 @@ class Gates:
                 partition=day,
                 key=recipe.row_key,
                 has_silence=recipe.has_silence,
-                may_be_empty=recipe.asks_for_feedback,
+                # A window may pass over quiet days, and all of a queue may be labelled; a gate that fails for it would
+                # hold back all later ones.
+                may_be_empty=recipe.window_days is not None or recipe.asks_for_feedback,
             ),
         )
 

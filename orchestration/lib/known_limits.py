@@ -1,26 +1,25 @@
 """What a card says that a version is not good for: sentences that follow from its recipe and from what was written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from orchestration.lib.recipe import Recipe
+from duckdb.sqltypes import DuckDBPyType
 
-_PERSONAL = {"user_id", "session_id"}
-_WRITTEN = {
-    *("comment", "corrected_output", "input", "output", "output_text", "messages", "prompt", "completion"),
-    *("chosen", "rejected", "query", "features", "alternatives"),
-}
+from orchestration.lib.recipe import Recipe
+from orchestration.lib.recipe.privacy import PERSON, PERSONAL, holds
+from orchestration.lib.sampling import stages
 
 
 def known_limits(
-    recipe: Recipe, manifest: Mapping[str, Any], columns: Sequence[str], rows: Mapping[str, int]
+    recipe: Recipe, manifest: Mapping[str, Any], types: Mapping[str, DuckDBPyType], rows: Mapping[str, int]
 ) -> list[str]:
     """The recipe's own sentences first."""
     return [
         *recipe.limits,
         _of_who_judges(recipe),
         *_of_reviews(recipe),
-        *_of_columns(columns),
+        *_of_sampling(recipe),
+        *_of_columns(recipe, types),
         *_of_splits(rows),
         *_of_formats(manifest["formats"]),
     ]
@@ -46,12 +45,27 @@ def _of_reviews(recipe: Recipe) -> list[str]:
     return ["Feedback that a rule flagged is left out until a reviewer accepts it, sound feedback among it."]
 
 
-def _of_columns(columns: Sequence[str]) -> list[str]:
-    held = [column for column in columns if column in _PERSONAL | _WRITTEN]
+def _of_sampling(recipe: Recipe) -> list[str]:
+    lines = []
+    if recipe.window_days:
+        days = "a day" if recipe.window_days == 1 else f"{recipe.window_days} days"
+        rehearsed = recipe.sample and recipe.sample.rehearsal_share
+        before = "a share of what was before" if rehearsed else "nothing of what was before"
+        lines.append(f"It holds what became known within {days}, and {before}.")
+    if any(stage.field != "window_days" for stage in stages(recipe)):
+        lines.append("Its rows were drawn: how often something is in it does not tell how often it was said.")
+    return lines
+
+
+def _of_columns(recipe: Recipe, types: Mapping[str, DuckDBPyType]) -> list[str]:
+    found = {column: holds(column, kind) for column, kind in types.items()}
+    # A promise was held against what each column is made from; by its name a column that keeps it may look otherwise.
+    held = [column for column, what in found.items() if (what if recipe.privacy == PERSONAL else PERSON in what)]
     if not held:
         return []
     names = ", ".join(f"`{column}`" for column in held)
-    return [f"{names} hold what users wrote or who they are, as it was received: nothing is redacted."]
+    told = "what users wrote or who they are" if recipe.privacy == PERSONAL else "who users are"
+    return [f"{names} may hold {told}, as it was received: nothing is redacted."]
 
 
 def _of_splits(rows: Mapping[str, int]) -> list[str]:

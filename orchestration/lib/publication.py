@@ -4,9 +4,10 @@ A snapshot as of a partition holds all earlier ones, so nothing may be published
 gate failed, in this run or an earlier one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 
 from expectations.report import GateReport
 from orchestration.contracts.feedback import FEEDBACK
@@ -23,11 +24,15 @@ from orchestration.lib.warehouse import read_warehouse
 
 @dataclass(frozen=True)
 class Published:
-    """What a partition came to: the version that holds its snapshot, and what is new in it."""
+    """What a partition came to: the version that holds its snapshot, and what is new in it.
+
+    `manifest` is that of a version that is new; empty where none is.
+    """
 
     candidate: Candidate
     changes: Changes | None
     bytes: int
+    manifest: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -123,7 +128,7 @@ def _publish_one(
         return publication.published[day]
     with read_warehouse(settings) as connection:
         made = candidate(connection, recipe, catalog, day)
-        changes, size = None, 0
+        changes, size, manifest = None, 0, {}
         if made.is_new:
             with Staging(settings, recipe, catalog, made) as staging:
                 staging.write(connection)
@@ -135,7 +140,7 @@ def _publish_one(
                 changes = Changes(**manifest["changes"])
                 size = sum(file["bytes"] for file in manifest["files"])
     catalog.record(day, PartitionRecord(made.version, PASSED))
-    publication.published[day] = Published(made, changes, size)
+    publication.published[day] = Published(made, changes, size, manifest)
     return publication.published[day]
 
 

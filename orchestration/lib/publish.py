@@ -18,6 +18,8 @@ from orchestration.lib.delta import Changes, write_delta
 from orchestration.lib.ledger import LEDGER_FILE, ledger_metadata_by_key
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.recipe.every import snapshot_day
+from orchestration.lib.sample_weights import weight_facts
+from orchestration.lib.sampling import stage_counts
 from orchestration.lib.settings import Settings
 from orchestration.lib.shards import shards, write_shards
 from orchestration.lib.snapshot import PARQUET, ROWS, SPLIT, column_types, content_hash, make_snapshot, version_name
@@ -146,6 +148,9 @@ class Staging:
             "content_sha256": made.content,
             "rows": self.splits,
             "changes": {"added": changes.added, "changed": changes.changed, "removed": changes.removed},
+            "sampling": stage_counts(connection, self._recipe),
+            "weights": weight_facts(connection, self._recipe, types, ROWS),
+            "privacy": self._recipe.privacy,
             "recipe": self._recipe.to_dict(),
             "schema_version": {stream.event: stream.version for stream in STREAMS},
             "schema_changes": self._schema_changes(connection, types),

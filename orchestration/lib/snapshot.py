@@ -10,7 +10,9 @@ import duckdb
 
 from orchestration.lib.field_sql import quote
 from orchestration.lib.recipe import DEFAULT_SPLIT, SOURCES, Recipe, Split
-from orchestration.lib.recipe.most import is_among_first
+from orchestration.lib.recipe.weights import WEIGHT
+from orchestration.lib.sample_weights import weight_sql
+from orchestration.lib.sampling import DRAWS, draw, draws_query, kept, stages
 
 # Rows are hashed in buckets, so that no aggregate holds more than a 4096th of the dataset at once.
 _BUCKET_DIGITS = 3
@@ -25,28 +27,26 @@ PARQUET = "format parquet, compression zstd, compression_level 3, row_group_size
 SPLIT = "__split"
 
 
-def snapshot_query(recipe: Recipe, partition: date) -> str:
-    """The recipe's rows as of the end of a partition and, where it has splits, each row's; on the warehouse."""
+def snapshot_query(recipe: Recipe, partition: date, *, draws: str | None = None) -> str:
+    """The recipe's rows as of the end of a partition and, where it has splits, each row's; on the warehouse.
+
+    `draws` are the draws that were made already (SQL); without, they are part of the query.
+    """
     columns = [
-        f"({recipe.values[column]}) as {column}" if column in recipe.values else f"source.{column}"
+        f"{weight_sql(recipe) if column == WEIGHT else recipe.value_of(column)} as {column}"
         for column in recipe.columns
     ]
     if recipe.split:
         columns.append(f"{_split_of_row(recipe.split)} as {SPLIT}")
-    return f"select {', '.join(columns)} from {_chosen_rows(recipe, partition)}"
+    rows = f"({_source_rows(recipe, partition)}) as source"
+    if stages(recipe):
+        drawn = kept(draws or f"({_draws(recipe, partition)})")
+        rows += f" semi join ({drawn}) as kept on {draw(recipe)} = kept.draw"
+    return f"select {', '.join(columns)} from {rows} where ({recipe.where})"
 
 
-def _chosen_rows(recipe: Recipe, partition: date) -> str:
-    """Those of the source's rows that the recipe takes, as `source`: first by `where`, then by column, then of all."""
-    caps = " and ".join(
-        is_among_first(rows, per=column, most=recipe.most, key=recipe.row_key)
-        for column, rows in recipe.most_per.items()
-    )
-    rows = f"({_source_rows(recipe, partition)}) as source where ({recipe.where}) {f'qualify {caps}' if caps else ''}"
-    if recipe.most:
-        is_chosen = is_among_first(recipe.most.rows, per=None, most=recipe.most, key=recipe.row_key)
-        rows = f"(select source.* from {rows}) as source qualify {is_chosen}"
-    return rows
+def _draws(recipe: Recipe, partition: date) -> str:
+    return draws_query(recipe, partition, f"({_source_rows(recipe, partition)}) as source where ({recipe.where})")
 
 
 def _source_rows(recipe: Recipe, partition: date) -> str:
@@ -128,7 +128,10 @@ def make_snapshot(connection: duckdb.DuckDBPyConnection, recipe: Recipe, partiti
 
     Returns the types of the columns of ROWS.
     """
-    connection.execute(f"create or replace temp table {ROWS} as {snapshot_query(recipe, partition)}")
+    if stages(recipe):
+        connection.execute(f"create or replace temp table {DRAWS} as {_draws(recipe, partition)}")
+    query = snapshot_query(recipe, partition, draws=DRAWS)
+    connection.execute(f"create or replace temp table {ROWS} as {query}")
     types = column_types(connection, f"from {ROWS}")
     split = SPLIT if recipe.split else quote(DEFAULT_SPLIT)
     connection.execute(

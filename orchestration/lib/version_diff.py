@@ -13,7 +13,8 @@ from orchestration.lib.warehouse import read_warehouse
 
 # Of the recipe, what decides on rows and their content; its words do not.
 _DECIDES = (
-    *("source", "where", "include_unreviewed", "columns", "values", "parameters", "every", "most", "most_per", "key"),
+    *("source", "where", "include_unreviewed", "columns", "values", "parameters", "key", "every"),
+    *("window_days", "sample", "most_per", "most", "weights"),
 )
 
 
@@ -31,8 +32,9 @@ def differences(settings: Settings, name: str, before: str, after: str) -> list[
     """Every row that is not alike, by change, cause and key. Raises StateError for what is not published.
 
     Causes: `new_feedback`, `silence` (its time was over), `review`, what ended it (`superseded`, `retracted`,
-    `rejected`, `contested`), `recipe`, `schema`, and `later_events`: other feedback on the same answer, a turn that
-    was logged late. Of rows that wait for feedback: `new_inference`, `labelled`, and `made_room` for others.
+    `rejected`, `contested`), `window` (its time in it was over), `recipe`, `schema`, `sampling` (another row took its
+    place, or made room), and `later_events`: other feedback on the same answer, a turn that was logged late. Of rows
+    that wait for feedback: `new_inference`, `labelled`, and `made_room` for others.
     """
     catalog = Catalog(settings, name)
     old, new = catalog.published(before), catalog.published(after)
@@ -69,31 +71,37 @@ def differences(settings: Settings, name: str, before: str, after: str) -> list[
 def _cause(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """SQL for why a row is not alike. What happened to the feedback goes before what happened to the recipe."""
     is_another_recipe = any(old["recipe"].get(name) != new["recipe"].get(name) for name in _DECIDES)
-    otherwise = "later_events"
+    recipe, otherwise = new["recipe"], "'later_events'"
     if is_another_recipe:
-        otherwise = "recipe"
+        otherwise = "'recipe'"
     elif old.get("schema_version") != new.get("schema_version"):
-        otherwise = "schema"
+        otherwise = "'schema'"
+    elif recipe.get("sample") or recipe.get("most_per") or recipe.get("most"):
+        otherwise = f"case when rows.change = '{CHANGED}' then 'later_events' else 'sampling' end"
+    is_sampled_beyond = "rehearsal" in recipe.get("sample", {})
+    window = None if is_another_recipe or is_sampled_beyond else recipe.get("window_days")
+    is_past = f"rows.attributed_date <= date '{new['partition']}' - {window}" if window else "false"
     without_feedback, removed = "silence", ""
-    if SOURCES[new["recipe"]["source"]].asks_for_feedback:
+    if SOURCES[recipe["source"]].asks_for_feedback:
         without_feedback = "new_inference"
         judged = (
             f"select request_id from marts.output_verdicts_as_of(date '{new['partition']}') "
             "where is_judged_by_people and rater_disagreement is null"
         )
-        gone = otherwise if otherwise != "later_events" else "made_room"
+        gone = otherwise if is_another_recipe else "'made_room'"
         removed = f"""
         when rows.change = '{REMOVED}' and rows.request_id in ({judged}) then 'labelled'
-        when rows.change = '{REMOVED}' then '{gone}'
+        when rows.change = '{REMOVED}' then {gone}
         """
     return f"""
     case
         when rows.change = '{REMOVED}' and ended.cause is not null then ended.cause
+        when rows.change = '{REMOVED}' and {is_past} then 'window'
         {removed}
         when rows.change = '{ADDED}' and reviews.decided_date is not null then 'review'
         when rows.change <> '{REMOVED}' and rows.attributed_date > date '{old["partition"]}'
             then case when rows.feedback_id is null then '{without_feedback}' else 'new_feedback' end
-        else '{otherwise}'
+        else {otherwise}
     end
     """
 

@@ -10,10 +10,12 @@ from orchestration.lib import stage_times
 from orchestration.lib.check_results import check_result
 from orchestration.lib.gates import DATASET_GATE, open_gates
 from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.metadata_tables import table
 from orchestration.lib.partitions import from_keys
 from orchestration.lib.publication import Published, publish_partitions
 from orchestration.lib.recipe import SOURCES, Recipe, load_recipes
 from orchestration.lib.recipe.every import overdue_after
+from orchestration.lib.recipe.privacy import PROMISES
 from orchestration.lib.settings import Settings
 from orchestration.lib.warehouse import read_warehouse
 
@@ -44,7 +46,8 @@ def dataset_spec(recipe: Recipe) -> dg.AssetSpec:
         description=f"{recipe.description}\n\nPublished as immutable versions in `datasets/{recipe.name}/`.",
         kinds={"parquet", "huggingface"},
         owners=OWNERS,
-        metadata={"dagster/column_schema": _column_schema(recipe, {})},
+        tags={"privacy": recipe.privacy},
+        metadata={"dagster/column_schema": _column_schema(recipe, {}), "privacy": PROMISES[recipe.privacy]},
     )
 
 
@@ -153,6 +156,11 @@ def _metadata(recipe: Recipe, published: Published) -> dict[str, dg.MetadataValu
             "rows_removed": dg.MetadataValue.int(published.changes.removed),
             "bytes": dg.MetadataValue.int(published.bytes),
         }
+    if stages := published.manifest.get("sampling"):
+        rows = [(one["stage"], one["rows_in"], one["rows_out"]) for one in stages]
+        metadata["sampling"] = table("stage | rows in | rows out", rows)
+    if (effective := published.manifest.get("weights", {}).get("effective_rows")) is not None:
+        metadata["effective_rows"] = dg.MetadataValue.float(effective)
     return metadata
 
 

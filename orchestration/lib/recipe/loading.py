@@ -8,16 +8,22 @@ from typing import Any
 import yaml
 
 from orchestration.lib.recipe import fields
+from orchestration.lib.recipe.checks import check_against_source
 from orchestration.lib.recipe.errors import RecipeError
 from orchestration.lib.recipe.every import parse_every
 from orchestration.lib.recipe.model import Recipe
 from orchestration.lib.recipe.most import parse_most
+from orchestration.lib.recipe.privacy import parse_privacy
+from orchestration.lib.recipe.sample import parse_sample, parse_window_days
 from orchestration.lib.recipe.sources import check_source
 from orchestration.lib.recipe.split import parse_split
+from orchestration.lib.recipe.weights import parse_weights
 
 _REQUIRED: dict[str, type] = {"name": str, "description": str, "license": str, "source": str, "columns": dict}
 # By these each row is traced to what it came from.
 _TRACED_BY = ("feedback_id", "request_id", "attributed_date")
+# The same in C where there is one: all recipes are read each time that something loads.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,11 @@ _OPTIONAL: dict[str, _Optional] = {
     "split": _Optional(dict, parse_split),
     "every": _Optional(str, parse_every),
     "most": _Optional(dict, parse_most),
+    "window_days": _Optional(int, parse_window_days),
+    "sample": _Optional(dict, parse_sample),
     "most_per": _Optional(dict, fields.parse_most_per),
+    "weights": _Optional(dict, parse_weights),
+    "privacy": _Optional(str, parse_privacy),
     "formats": _Optional(list, fields.parse_formats),
     "limits": _Optional(list, fields.parse_limits),
     "retrain_when": _Optional(dict, fields.parse_retrain_when),
@@ -57,6 +67,7 @@ def load_recipe(path: Path) -> Recipe:
         if column not in recipe.columns:
             raise RecipeError(f"{path.name}: columns must hold {column!r}, which tells rows apart; add it there")
     fields.check_formats_have_columns(path.name, recipe.formats, recipe.columns)
+    check_against_source(path.name, recipe)
     return recipe
 
 
@@ -68,7 +79,7 @@ def load_recipes(folder: Path) -> list[Recipe]:
 def _read(path: Path) -> Mapping[str, Any]:
     """A recipe's fields: all that it must have, no other than those that there are, each of its YAML type."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
     except yaml.YAMLError as error:
         raise RecipeError(f"{path.name}: is no YAML: {error}") from None
     if not isinstance(content, dict):

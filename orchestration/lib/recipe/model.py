@@ -6,8 +6,11 @@ from typing import Any
 
 from orchestration.lib.recipe.every import DAY
 from orchestration.lib.recipe.most import Most
+from orchestration.lib.recipe.privacy import PERSONAL
+from orchestration.lib.recipe.sample import Sample
 from orchestration.lib.recipe.sources import SOURCES, row_key
 from orchestration.lib.recipe.split import Split
+from orchestration.lib.recipe.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -16,10 +19,11 @@ class Recipe:
 
     `include_unreviewed` takes in what waits for a reviewer, too; what one rejected is never in. `key` are the columns
     that tell a row from others of its feedback, where one has several. `parameters` are the source's.
-    `every` says how often the rows are made anew. `most` is how many rows there are at most, and which.
-    `most_per` is column to the most rows that one value of it may have: the same rows each time, drawn by a hash, or
-    the first by what `most` says.
+    `every` says how often the rows are made anew. `window_days` takes only the rows of so many partitions, `sample`
+    draws among them, `most_per` is column to the most rows that one value of it may have, and `most` is how many rows
+    there are at most: the same rows each time, drawn by a hash, or the first by what `most` says.
     `columns` is name to meaning; those that are no column of the source are an SQL expression over it, in `values`.
+    `weights` change what a row counts; `privacy` is the class of what the columns may hold.
     `formats` are what a version comes in beside Parquet, `limits` sentences for its card.
     `retrain_when` says after how many changed rows, or which share of them, a training job is told.
     """
@@ -36,7 +40,11 @@ class Recipe:
     split: Split | None = None
     every: str = DAY
     most: Most | None = None
+    window_days: int | None = None
+    sample: Sample | None = None
     most_per: Mapping[str, int] = field(default_factory=dict)
+    weights: Weights | None = None
+    privacy: str = PERSONAL
     values: Mapping[str, str] = field(default_factory=dict)
     formats: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
@@ -46,6 +54,15 @@ class Recipe:
     def row_key(self) -> tuple[str, ...]:
         """The columns that identify a row."""
         return row_key(self.source, self.key)
+
+    def value_of(self, column: str) -> str:
+        """SQL for a column of the dataset, or else of its source, whose rows are called `source`."""
+        return f"({self.values[column]})" if column in self.values else f"source.{column}"
+
+    @property
+    def select_list(self) -> str:
+        """SQL for the columns as they are in the source, before weights."""
+        return ", ".join(f"{self.value_of(column)} as {column}" for column in self.columns)
 
     @property
     def has_silence(self) -> bool:
@@ -66,7 +83,12 @@ class Recipe:
             "parameters": dict(self.parameters),
             "every": self.every if self.every != DAY else None,
             "most": self.most.to_dict() if self.most else None,
+            "window_days": self.window_days,
+            "sample": self.sample.to_dict() if self.sample else None,
             "most_per": dict(self.most_per),
+            "weights": self.weights.to_dict() if self.weights else None,
+            # Not where it is the default: what was published before there were classes can still be rebuilt.
+            "privacy": self.privacy if self.privacy != PERSONAL else None,
             "split": {"by": split.by, "shares": dict(split.shares), "seed": split.seed} if split else None,
             "formats": list(self.formats),
             "limits": list(self.limits),

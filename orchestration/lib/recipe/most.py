@@ -1,9 +1,6 @@
-"""The most of something: how many rows a recipe has at most, and which come first.
+"""The most of something: how many rows a recipe has at most, and which come first."""
 
-What is drawn is the same each time: by a value, and where that says nothing by a hash of the row's key.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,17 +29,3 @@ def parse_most(file: str, given: Mapping[str, Any]) -> Most:
     if by is not None and (not isinstance(by, str) or not by.strip()):
         raise RecipeError(f"{file}: most.by is {by!r}; write a column of the source, or an SQL expression over it")
     return Most(rows, by)
-
-
-def is_among_first(rows: int, *, per: str | None, most: Most | None, key: Sequence[str]) -> str:
-    """SQL for whether a row of `source` is one of the first `rows`, or of the first of its value of the column `per`.
-
-    Those with the most of `most.by` come first, then those whose hash does: as rows come and go, they stay.
-    """
-    text = " || chr(31) || ".join(f"coalesce(source.{column}::varchar, '')" for column in key)
-    order = f"sha256({text})"
-    if most and most.by:
-        order = f"({most.by}) desc nulls last, {order}, {', '.join(f'source.{column}' for column in key)}"
-    partition = f"partition by source.{per} " if per else ""
-    is_first = f"row_number() over ({partition}order by {order}) <= {rows}"
-    return f"(source.{per} is null or {is_first})" if per else is_first

@@ -14,7 +14,8 @@ class Source:
     `parameters` are those of its table function `<name>_as_of(day, …)`: name to the words that it takes, or to a type.
     A source that is a plain mart has a row for each attributed feedback, and what has ended is left out of it. One
     that `is_function` only knows as of a day which rows it has. One that `asks_for_feedback` has rows that nobody has
-    judged, and none once all are. `also_reads` are assets that dbt's graph does not show.
+    judged, and none once all are. One that `is_weighted` has the inverse of the propensity in its `sample_weight`.
+    `also_reads` are assets that dbt's graph does not show.
     """
 
     key: tuple[str, ...] = ("feedback_id",)
@@ -22,6 +23,7 @@ class Source:
     is_function: bool = False
     needs_key: bool = False
     asks_for_feedback: bool = False
+    is_weighted: bool = False
     also_reads: tuple[str, ...] = ()
 
     def asset(self, name: str) -> str:
@@ -44,7 +46,10 @@ SOURCES: dict[str, Source] = {
     "reward_examples": Source(key=("request_id",), is_function=True),
     "retrieval_examples": Source(key=("request_id",), is_function=True),
     "ranking_examples": Source(
-        key=("request_id",), parameters={"by_signal": str, "silence_after_days": int}, is_function=True
+        key=("request_id",),
+        parameters={"by_signal": str, "silence_after_days": int},
+        is_function=True,
+        is_weighted=True,
     ),
     "tabular_examples": Source(key=("request_id",), is_function=True, also_reads=("feature_attributions",)),
     "label_candidates": Source(

@@ -89,7 +89,7 @@ final as (
         pairs.kind, prompts.prompt,
         {{ one_message("'assistant'", 'pairs.chosen') }} as chosen,
         {{ one_message("'assistant'", 'pairs.rejected') }} as rejected,
-        1.0 as sample_weight,
+        1.0::double as sample_weight,
         about.propensity, about.user_id, about.session_id, about.model_name, about.model_version, about.variant,
         about.endpoint, about.inference_at, prompts.missing_turns, pairs.attributed_date
     from pairs

@@ -22,7 +22,7 @@ final as (
         signals.feedback_id, choices.request_id,
         coalesce(signals.attributed_date, choices.silent_from) as attributed_date,
         choices.context, choices.slot, choices.action, choices.propensity,
-        case when signals.request_id is not null then 1.0 else 0.0 end as reward,
+        case when signals.request_id is not null then 1.0::double else 0.0 end as reward,
         signals.request_id is null as is_silence,
         -- What was likely is logged often: weighted by this, all actions count alike.
         1 / choices.propensity as sample_weight,

@@ -63,7 +63,7 @@ final as (
     select
         answers.feedback_id, answers.request_id, answers.attributed_date,
         {{ messages_of('answers.messages', "['user']") }}[-1].content as query,
-        judged.positives, judged.negatives, 1.0 as sample_weight,
+        judged.positives, judged.negatives, 1.0::double as sample_weight,
         answers.propensity, answers.user_id, answers.session_id, answers.model_name, answers.model_version,
         answers.variant, answers.endpoint, answers.inference_at
     from answers
