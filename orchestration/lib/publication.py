@@ -26,7 +26,6 @@ class Published:
 
     candidate: Candidate
     changes: Changes | None
-    bytes: int
 
 
 @dataclass
@@ -115,7 +114,7 @@ def _publish_one(
     """Publishes one partition whose other gates passed; None if its dataset gate failed."""
     with read_warehouse(settings) as connection:
         made = candidate(connection, recipe, catalog, day)
-        changes, size = None, 0
+        changes = None
         if made.is_new:
             with Staging(settings, recipe, catalog, made) as staging:
                 staging.write(connection)
@@ -125,9 +124,8 @@ def _publish_one(
                     return None
                 manifest = staging.publish(connection, gates=publication.reports[day])
                 changes = Changes(**manifest["changes"])
-                size = sum(file["bytes"] for file in manifest["files"])
     catalog.record(day, PartitionRecord(made.version, PASSED))
-    publication.published[day] = Published(made, changes, size)
+    publication.published[day] = Published(made, changes)
     return publication.published[day]
 
 
