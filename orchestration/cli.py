@@ -44,21 +44,29 @@ def _parser() -> argparse.ArgumentParser:
     _add_range(run, required=True)
     run.set_defaults(do=_run)
 
-    status = commands.add_parser("status", help="print the whole history of one event as JSON")
+    status = commands.add_parser("status", help="print the whole history of one event, or of a user, as JSON")
     which = status.add_mutually_exclusive_group(required=True)
     which.add_argument("--feedback", metavar="ID", help="a feedback_id, given or derived")
     which.add_argument("--request", metavar="ID", help="a request_id")
+    which.add_argument("--user", metavar="ID", help="a user_id: who asked, or who gave feedback")
     status.set_defaults(do=_status)
 
     datasets = commands.add_parser("datasets", help="list the datasets and their versions, with counts")
     datasets.set_defaults(do=_datasets)
-    actions = datasets.add_subparsers(dest="action", metavar="{diff,rebuild}")
+    actions = datasets.add_subparsers(dest="action", metavar="{diff,trace,rebuild}")
     diff = actions.add_parser("diff", help="tell why two versions of a dataset differ")
     diff.add_argument("name", help="the dataset")
     diff.add_argument("before", metavar="VERSION")
     diff.add_argument("after", metavar="VERSION")
     diff.add_argument("--rows", type=_count, default=0, metavar="N", help="rows shown beside the counts (default 0)")
     diff.set_defaults(do=_diff)
+    trace = actions.add_parser("trace", help="print the lines that a row of a version rests on, as JSON")
+    trace.add_argument("name", help="the dataset")
+    trace.add_argument("version", metavar="VERSION")
+    whose = trace.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--feedback", metavar="ID", help="rows that rest on this feedback_id")
+    whose.add_argument("--request", metavar="ID", help="rows that rest on this request_id, those of silence included")
+    trace.set_defaults(do=_trace)
     rebuild = actions.add_parser("rebuild", help="make a version again from the ledger, and compare it to the byte")
     rebuild.add_argument("name", help="the dataset")
     rebuild.add_argument("version", metavar="VERSION")
@@ -146,12 +154,13 @@ def _run(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Na
 
 
 def _status(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
-    from orchestration.lib.history import feedback_history, request_history
+    from orchestration.lib.history import feedback_history, request_history, user_history
 
-    history = feedback_history(settings, given.feedback) if given.feedback else request_history(settings, given.request)
+    told = {"feedback": feedback_history, "request": request_history, "user": user_history}
+    (kind, wanted), *_ = [(kind, value) for kind in told if (value := getattr(given, kind)) is not None]
+    history = told[kind](settings, wanted)
     if history is None:
-        wanted = f"feedback_id {given.feedback!r}" if given.feedback else f"request_id {given.request!r}"
-        raise StateError(f"no line received with {wanted}")
+        raise StateError(f"no line received with {kind}_id {wanted!r}")
     print(json.dumps(history, indent=2, ensure_ascii=False, default=str))
     return EXIT_OK
 
@@ -170,6 +179,14 @@ def _diff(parser: argparse.ArgumentParser, settings: Settings, given: argparse.N
     return EXIT_OK
 
 
+def _trace(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.origin import trace
+
+    found = trace(settings, given.name, given.version, feedback_id=given.feedback, request_id=given.request)
+    print(json.dumps(found, indent=2, ensure_ascii=False, default=str))
+    return EXIT_OK
+
+
 def _rebuild(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
     from orchestration.lib.replay import rebuild
 
@@ -177,6 +194,8 @@ def _rebuild(parser: argparse.ArgumentParser, settings: Settings, given: argpars
     rebuilt = rebuild(settings, given.name, given.version, into=into, tell=_tell)
     for problem in rebuilt.problems:
         print(f"can not be rebuilt: {problem}")
+    for note in rebuilt.notes:
+        print(f"another than then: {note}")
     for path, is_same in rebuilt.same.items():
         print(f"{path}: {'the same bytes' if is_same else 'other bytes'}")
     return EXIT_OK if rebuilt.is_same else EXIT_STOPPED

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from orchestration import cli
 
 @dataclass(frozen=True)
 class Platform:
-    """One data folder and what can be asked of it."""
+    """One data folder and what can be asked of it. `settings` are variables that commands have besides."""
 
     data_dir: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, first: date, last: date) -> int:
         """`attribution run`; returns the exit code."""
@@ -31,7 +32,8 @@ class Platform:
 
     @contextmanager
     def environment(self) -> Iterator[None]:
-        with mock.patch.dict("os.environ", {"FEEDBACK_DATA_DIR": str(self.data_dir), "FEEDBACK_DATA_DOCS": "false"}):
+        own = {"FEEDBACK_DATA_DIR": str(self.data_dir), "FEEDBACK_DATA_DOCS": "false", **self.settings}
+        with mock.patch.dict("os.environ", own):
             import os
 
             os.environ.pop("DAGSTER_HOME", None)

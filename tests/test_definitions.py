@@ -35,7 +35,7 @@ GROUPS = {
     "as_of": {
         "feedback_as_of", "feedback_ended_as_of", "feedback_status_as_of", "feedback_conversation_as_of",
         "turn_credit_as_of", "component_credit_as_of", "chunk_credit_as_of", "chunk_judgement_as_of",
-        "retrieval_outcomes_as_of",
+        "retrieval_outcomes_as_of", "decision_trail_as_of",
     },
     "examples": {
         "feedback_prompt_as_of", "judged_outputs_as_of", "sft_examples_as_of", "preference_examples_as_of",

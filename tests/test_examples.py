@@ -220,11 +220,12 @@ def test_each_judgement_knows_the_versions_that_rest_on_it(
 ) -> None:
     """The second to speak stands for the row; the first is in it all the same, and so is the worse of a pair."""
     held = {}
-    for name in ("good/eve", "good/gus", "bad/fay"):
+    for name in ("good/eve", "good/gus", "bad/fay", "rag/gus"):
         assert platform.command("status", "--feedback", name) == 0
         held[name] = {one["dataset"] for one in json.loads(capsys.readouterr().out)["datasets"]}
     assert held["good/eve"] >= {"feedback", "reward", "kto"} and held["good/gus"] >= {"feedback", "reward", "kto"}
     assert "preference" in held["bad/fay"]
+    assert "retrieval" in held["rag/gus"], "the row names who spoke of its chunks last"
 
 
 def test_chunks_are_good_or_bad_for_the_query(platform: Platform) -> None:

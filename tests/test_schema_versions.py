@@ -283,3 +283,6 @@ def test_one_backfill_after_a_new_version_fills_the_new_column_of_old_days(copy:
     assert new["schema_changes"]["schema_version_of_parent"]["feedback"] == 2
     assert new["changes"] == {"added": 0, "changed": 6, "removed": 0}
     assert {f["schema_version"] for f in new["ledger_files"] if "/feedback/" in f["path"]} == {3}
+    diff = start(data_dir, "datasets", "diff", "feedback", old["version"], new["version"], repository=copy)
+    said, _ = diff.communicate(timeout=60)
+    assert said.splitlines()[2].split() == ["schema", "0", "6", "0"], said

@@ -26,7 +26,9 @@ def files(platform: Platform, day: date) -> dict[str, int]:
     return {path.name: path.stat().st_ino for path in sorted(data.iterdir())}
 
 
-def test_snapshots_share_the_files_that_did_not_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snapshots_share_the_files_that_did_not_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(shards, "CUT_FROM_ROWS", 1)
     platform = Platform(tmp_path)
     for day in DAYS:
@@ -49,3 +51,11 @@ def test_snapshots_share_the_files_that_did_not_change(tmp_path: Path, monkeypat
         loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))["train"]
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         assert len(loaded) == len(set(loaded["feedback_id"])) == manifest["rows"]["train"]
+
+    # What versions share is read once: of the first version nothing has to be there that a later one has, too.
+    (shared,) = next((tmp_path / "datasets" / "feedback").glob(f"{DAYS[0]}-*")).glob("data/*")
+    shared.unlink()
+    capsys.readouterr()
+    assert platform.command("status", "--user", "user-3") == 0
+    held = json.loads(capsys.readouterr().out)["datasets"]
+    assert [one["rows"] for one in held if one["dataset"] == "feedback"] == [1, 2, 3, 4, 4]

@@ -86,9 +86,13 @@ class Catalog:
         data = [f["path"] for f in files if f["path"].startswith("data/")]
         return [self.store.url(f"{self.dataset}/{version}/{path}") for path in data]
 
-    def rows_query(self, version: str) -> str:
-        """SQL for the rows of a version, all splits together."""
-        return f"select * from read_parquet([{', '.join(quote(url) for url in self.data_urls(version))}])"
+    def rows_query(self, version: str, *, split_as: str | None = None) -> str:
+        """SQL for the rows of a version, all splits together; `split_as` names a column for the split of each."""
+        urls = f"[{', '.join(quote(url) for url in self.data_urls(version))}]"
+        if split_as is None:
+            return f"select * from read_parquet({urls})"
+        split = "regexp_extract(filename, '([^/]+)-[0-9]+-of-[0-9]+[.]parquet$', 1)"
+        return f"select * exclude (filename), {split} as {split_as} from read_parquet({urls}, filename = true)"
 
     def published(self, version: str) -> Mapping[str, Any]:
         """The manifest of a version that somebody asked for. Raises StateError, naming those that there are."""

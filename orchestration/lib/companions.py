@@ -9,6 +9,7 @@ import duckdb
 from orchestration.formats import column_types, croissant, data_files, plots, write_formats
 from orchestration.lib import card
 from orchestration.lib.card_statistics import statistics
+from orchestration.lib.class_balance import class_balance
 from orchestration.lib.known_limits import known_limits
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.store import file_sha256, json_text
@@ -40,6 +41,7 @@ def write_companions(
     found = statistics(connection, data_files(folder), parsed)
     told = {
         **manifest,
+        "classes": class_balance(connection, folder, found),
         "formats": write_formats(connection, folder, recipe.formats, types),
         "files": version_files(folder, known),
     }

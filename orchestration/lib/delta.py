@@ -60,20 +60,19 @@ def write_delta(
     before: str,
     after: str,
     key: Sequence[str],
-    split: str | None,
+    split: str,
     parquet: str,
 ) -> Changes:
     """Writes what turns `before` into `after` as `delta/<change>.parquet`, for each change that there is.
 
     Added and changed rows are whole, with the split that they are in as `split_`; of removed ones there is the key.
-    `split` is the column of `after` that has it, `parquet` how the files are written.
+    `split` is the column of both that has it: a row that moves has changed. `parquet` is how the files are written.
     """
-    aside = (split,) if split else ()
-    query = changes_query(connection, before=before, after=after, key=key, aside=aside)
+    query = changes_query(connection, before=before, after=after, key=key)
     connection.execute(f"create or replace temp table changed_rows as {query}")
     counts = dict(connection.execute("select change, count(*) from changed_rows group by all").fetchall())
     keys = ", ".join(key)
-    rows = f"* exclude ({split}), {split} as split_" if split else "*, 'train' as split_"
+    rows = f"* exclude ({split}), {split} as split_"
     (folder / "delta").mkdir()
     for change in counts:
         of_change = f"select {keys} from changed_rows where change = '{change}'"

@@ -1,17 +1,22 @@
-"""The whole history of one event: lines received, verdict, attribution, dataset versions that hold it."""
+"""The whole history of one event or user: lines received, verdicts, attribution, dataset versions that hold it."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Sequence
 from typing import Any
+
+import duckdb
 
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
+from orchestration.contracts.json_schema import STREAMS
 from orchestration.contracts.review import REVIEWS
-from orchestration.lib.catalog import Catalog, datasets
 from orchestration.lib.duck import connect
+from orchestration.lib.holdings import holdings
 from orchestration.lib.ledger import LEDGER_FILE
+from orchestration.lib.ledger_sql import ledger_columns
+from orchestration.lib.rests_on import Wanted, among
 from orchestration.lib.settings import Settings
-from orchestration.lib.snapshot import column_types
 from orchestration.lib.store import Store
 from orchestration.lib.warehouse import read_warehouse, rows_of
 
@@ -51,6 +56,8 @@ def feedback_history(settings: Settings, feedback_id: str) -> History | None:
             "where feedback_id = ?",
             [feedback_id],
         )
+        trail = _trail(connection, [feedback_id])
+    versions, changes = holdings(settings, Wanted(feedback_ids=[feedback_id]), with_changes=True)
     return {
         "feedback_id": feedback_id,
         "received": received,
@@ -60,7 +67,8 @@ def feedback_history(settings: Settings, feedback_id: str) -> History | None:
         "attribution": attribution[0] if attribution else None,
         "standings": standings,
         "ended": ended[0] if ended else None,
-        "datasets": _versions(settings, "feedback_id", feedback_id),
+        "datasets": versions,
+        "trail": _in_order(trail, changes),
     }
 
 
@@ -80,15 +88,105 @@ def request_history(settings: Settings, request_id: str) -> History | None:
             "where request_id = ? order by received_date, source_file, source_line",
             [request_id],
         )
+        trail = _trail(connection, list({row["feedback_id"]: None for row in feedback if row["feedback_id"]}))
     if not received and not feedback:
         return None
+    versions, changes = holdings(settings, Wanted(request_ids=[request_id]), with_changes=True)
+    lines = [
+        {
+            "decided_date": line["received_date"],
+            "decision": "received" if line["is_first"] else "repeated",
+            "request_id": request_id,
+            **{name: line[name] for name in ("source_file", "source_line")},
+        }
+        for line in receipts
+    ]
     return {
         "request_id": request_id,
         "received": received,
         "receipts": receipts,
         "feedback": feedback,
-        "datasets": _versions(settings, "request_id", request_id),
+        "datasets": versions,
+        "trail": _in_order([*lines, *trail], changes),
     }
+
+
+def user_history(settings: Settings, user_id: str) -> History | None:
+    """What there is of a user, who asked or gave feedback; None if no line names them."""
+    lines = _lines_of_user(settings, user_id)
+    with read_warehouse(settings) as connection:
+        feedback = rows_of(
+            connection,
+            """
+            with given as (
+                select distinct received_date, source_file, source_line
+                from intermediate.int_feedback_receipts where user_id = $1
+            ),
+            asked as (
+                select distinct request_id from intermediate.int_inference_receipts where user_id = $1 and is_first
+            )
+            select status.feedback_id, status.request_id, status.state, status.reason, status.received_date,
+                status.attributed_date, status.source_file, status.source_line,
+                given.source_line is not null as is_by_user, asked.request_id is not null as is_on_what_user_asked
+            from marts.feedback_status as status
+            left join given using (received_date, source_file, source_line)
+            left join asked on status.request_id = asked.request_id
+            where is_by_user or is_on_what_user_asked
+            order by status.received_date, status.source_file, status.source_line
+            """,
+            [user_id],
+        )
+        requests = [
+            row[0]
+            for row in connection.execute(
+                "select request_id from intermediate.int_inference_receipts where user_id = ? and is_first order by 1",
+                [user_id],
+            ).fetchall()
+        ]
+    if not any(of_stream["lines"] + of_stream["dead_letters"] for of_stream in lines.values()):
+        return None
+    by_user = [row["feedback_id"] for row in feedback if row["is_by_user"]]
+    wanted = Wanted(feedback_ids=by_user, request_ids=requests, user_id=user_id)
+    versions, _ = holdings(settings, wanted, with_changes=False)
+    return {"user_id": user_id, "received": lines, "feedback": feedback, "datasets": versions}
+
+
+def _lines_of_user(settings: Settings, user_id: str) -> dict[str, dict[str, int]]:
+    """Lines a stream that name a user, and dead letters whose raw text does, though it could not be read."""
+    ledger = Store(settings.ledger_url)
+    told = {}
+    with connect(settings, stores=(ledger,)) as connection:
+        for stream in STREAMS:
+            if "user_id" in ledger_columns(stream) and ledger.folders(stream.name):
+                files = f"'{ledger.url(stream.name)}/received_date=*/{LEDGER_FILE}'"
+                told[stream.name] = rows_of(
+                    connection,
+                    "select count(*) filter (where raw is null) as lines, "
+                    "count(*) filter (where raw is not null) as dead_letters "
+                    f"from read_parquet({files}, union_by_name = true) where user_id = $1 or contains(raw, $2)",
+                    [user_id, json.dumps(user_id, ensure_ascii=False)],
+                )[0]
+    return told
+
+
+def _trail(connection: duckdb.DuckDBPyConnection, feedback_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The decisions on some feedback up to the newest partition, in order."""
+    return rows_of(
+        connection,
+        f"""
+        select decided_date, decision, decided_by, feedback_id, state, reason, is_in_force,
+            coalesce(by_source_file, source_file) as source_file, coalesce(by_source_line, source_line) as source_line
+        from marts.decision_trail_as_of((select max(partition_date) from intermediate.int_built_partitions)) as trail
+        where {among("feedback_id", feedback_ids)}
+        order by decided_date, trail.received_date, trail.source_file, trail.source_line, position
+        """,
+        [],
+    )
+
+
+def _in_order(trail: Sequence[dict[str, Any]], changes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Decisions and what they came to in the datasets: of one day, the decisions first."""
+    return sorted([*trail, *changes], key=lambda one: (one["decided_date"], "dataset" in one))
 
 
 def _received(settings: Settings, stream: Stream, key: str, value: str) -> list[dict[str, Any]]:
@@ -105,26 +203,3 @@ def _received(settings: Settings, stream: Stream, key: str, value: str) -> list[
             [value],
         )
     return [{name: v for name, v in row.items() if v is not None} for row in rows]
-
-
-def _holds(key: str, columns: Mapping[str, str]) -> str:
-    """SQL for whether a row rests on an event: it is its own, the other side of a pair, or one judgement of several."""
-    places = [column for column in (key, f"other_{key}", f"rejected_{key}") if column in columns]
-    held = [f"{column} = $id" for column in places]
-    if key == "feedback_id" and "judgements" in columns:
-        held.append("list_contains(list_transform(judgements, lambda one: one.feedback_id), $id)")
-    return " or ".join(held)
-
-
-def _versions(settings: Settings, key: str, value: str) -> list[dict[str, Any]]:
-    found = []
-    for name in datasets(settings):
-        catalog = Catalog(settings, name)
-        with connect(settings, stores=(catalog.store,)) as connection:
-            for version in catalog.versions():
-                data = catalog.rows_query(version)
-                holds = _holds(key, column_types(connection, data))
-                rows = connection.execute(f"select count(*) from ({data}) where {holds}", {"id": value}).fetchone()
-                if rows and rows[0]:
-                    found.append({"dataset": name, "version": version, "rows": rows[0]})
-    return found

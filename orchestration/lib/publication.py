@@ -4,10 +4,9 @@ A snapshot as of a partition holds all earlier ones, so nothing may be published
 gate failed, in this run or an earlier one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
 
 from expectations.report import GateReport
 from orchestration.contracts.feedback import FEEDBACK
@@ -24,15 +23,10 @@ from orchestration.lib.warehouse import read_warehouse
 
 @dataclass(frozen=True)
 class Published:
-    """What a partition came to: the version that holds its snapshot, and what is new in it.
-
-    `manifest` is that of a version that is new; empty where none is.
-    """
+    """What a partition came to: the version that holds its snapshot, and what is new in it."""
 
     candidate: Candidate
     changes: Changes | None
-    bytes: int
-    manifest: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -123,12 +117,12 @@ def _publish_one(
     week = publication.published.get(snapshot_day(recipe.every, day))
     if week:
         # Made in this run, and a partition of the same week has the same rows.
-        publication.published[day] = Published(replace(week.candidate, is_new=False), None, 0)
+        publication.published[day] = Published(replace(week.candidate, is_new=False), None)
         catalog.record(day, PartitionRecord(week.candidate.version, PASSED))
         return publication.published[day]
     with read_warehouse(settings) as connection:
         made = candidate(connection, recipe, catalog, day)
-        changes, size, manifest = None, 0, {}
+        changes = None
         if made.is_new:
             with Staging(settings, recipe, catalog, made) as staging:
                 staging.write(connection)
@@ -138,9 +132,8 @@ def _publish_one(
                     return None
                 manifest = staging.publish(connection, gates=publication.reports[day])
                 changes = Changes(**manifest["changes"])
-                size = sum(file["bytes"] for file in manifest["files"])
     catalog.record(day, PartitionRecord(made.version, PASSED))
-    publication.published[day] = Published(made, changes, size, manifest)
+    publication.published[day] = Published(made, changes)
     return publication.published[day]
 
 

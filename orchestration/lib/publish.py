@@ -15,8 +15,10 @@ from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib.catalog import PASSED, Catalog
 from orchestration.lib.companions import write_companions
 from orchestration.lib.delta import Changes, write_delta
+from orchestration.lib.field_sql import quote
 from orchestration.lib.ledger import LEDGER_FILE, ledger_metadata_by_key
-from orchestration.lib.recipe import Recipe
+from orchestration.lib.made_with import made_with
+from orchestration.lib.recipe import DEFAULT_SPLIT, SOURCES, Recipe
 from orchestration.lib.recipe.every import snapshot_day
 from orchestration.lib.sample_weights import weight_facts
 from orchestration.lib.sampling import stage_counts
@@ -106,15 +108,15 @@ class Staging:
 
     def _write_delta(self, connection: duckdb.DuckDBPyConnection) -> Changes:
         """What turns the parent into this version. Without a parent every row is new, and the snapshot has them."""
-        if self._parent_query is None:
+        if self._made.parent is None:
             return Changes(self._made.rows, 0, 0)
         changes = write_delta(
             connection,
             self.folder,
-            before=self._parent_query,
-            after=f"from {ROWS}",
+            before=self._catalog.rows_query(self._made.parent, split_as=SPLIT),
+            after=f"from {ROWS}" if self._recipe.split else f"select *, {quote(DEFAULT_SPLIT)} as {SPLIT} from {ROWS}",
             key=self._recipe.row_key,
-            split=SPLIT if self._recipe.split else None,
+            split=SPLIT,
             parquet=PARQUET,
         )
         parent_rows = sum(self._catalog.manifest(str(self._made.parent))["rows"].values())
@@ -154,7 +156,8 @@ class Staging:
             "recipe": self._recipe.to_dict(),
             "schema_version": {stream.event: stream.version for stream in STREAMS},
             "schema_changes": self._schema_changes(connection, types),
-            "settings": decisive_settings(self._settings),
+            "settings": decisive_settings(self._settings, self._recipe),
+            "made_with": made_with(),
             "ledger_files": _ledger_files(self._settings, made.day),
             "gate": {"result": PASSED, "reports": [gate.to_dict() for gate in gates]},
         }
@@ -165,13 +168,16 @@ class Staging:
         return manifest
 
 
-def decisive_settings(settings: Settings) -> dict[str, Any]:
-    """The settings that rows follow from, as manifests tell them."""
+def decisive_settings(settings: Settings, recipe: Recipe) -> dict[str, Any]:
+    """The settings that a recipe's rows follow from, as manifests tell them."""
+    registry = settings.model_registry
+    models = {"model_registry_sha256": file_sha256(registry) if registry.exists() else None}
     return {
         "attribution_window_days": settings.attribution_window_days,
         "early_tolerance_minutes": settings.early_tolerance_minutes,
         "future_tolerance_days": settings.future_tolerance_days,
         "rules_sha256": file_sha256(settings.rules),
+        **(models if "feature_attributions" in SOURCES[recipe.source].also_reads else {}),
     }
 
 

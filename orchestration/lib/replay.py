@@ -19,6 +19,7 @@ from orchestration.contracts.fields import Stream
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib.catalog import Catalog
 from orchestration.lib.ledger import ledger_metadata, ledger_path
+from orchestration.lib.made_with import differences_from
 from orchestration.lib.publish import decisive_settings
 from orchestration.lib.recipe import load_recipes
 from orchestration.lib.settings import Settings, StateError
@@ -73,10 +74,14 @@ def _link_days(settings: Settings, stream: Stream, as_of: date, into: Path) -> l
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What came of a rebuild: what is in its way, or each data file and whether it is the same to the byte."""
+    """What came of a rebuild: what is in its way, or each file and whether it is the same to the byte.
+
+    `notes` are what is another here than it was then, and may explain bytes that are others.
+    """
 
     problems: list[str]
     same: dict[str, bool]
+    notes: list[str]
 
     @property
     def is_same(self) -> bool:
@@ -86,15 +91,16 @@ class Rebuilt:
 def rebuild(
     settings: Settings, name: str, version: str, *, into: Path | None = None, tell: Callable[[str], None]
 ) -> Rebuilt:
-    """Makes a published version again from the ledger and compares its data files with what was published.
+    """Makes a published version again from the ledger and compares every file that its manifest lists with it.
 
-    `into` keeps what is made; without, it is thrown away. Raises StateError for a version that is not published.
+    Of the version only the manifest has to be here. `into` keeps what is made; without, it is thrown away. Raises
+    StateError for a version that has none.
     """
-    catalog = Catalog(settings, name)
-    manifest = catalog.published(version)
+    manifest = Catalog(settings, name).published(version)
+    notes = differences_from(manifest.get("made_with", {}))
     problems = [*_missing_from_ledger(settings, manifest), *_changed_since(settings, manifest)]
     if problems:
-        return Rebuilt(problems, {})
+        return Rebuilt(problems, {}, notes)
     place = into or settings.data_dir / ".scratch" / f"rebuild-{uuid.uuid4().hex}"
     recipes = place.parent / f"{place.name}-recipes"
     recipes.mkdir(parents=True)
@@ -102,11 +108,19 @@ def rebuild(
         shutil.copy2(settings.recipes / f"{name}.yml", recipes)
         code = replay(settings, date.fromisoformat(manifest["partition"]), place, recipes=recipes, tell=tell)
         made = place / "datasets" / name / version
-        if not made.exists():
+        if not (made / "manifest.json").exists():
             others = [path.name for path in (place / "datasets" / name).glob("*") if path.is_dir()]
-            return Rebuilt([f"the run (exit code {code}) made {', '.join(sorted(others)) or 'no version'} instead"], {})
-        data = [file for file in manifest["files"] if file["path"].startswith("data/")]
-        return Rebuilt([], {file["path"]: _is(made / file["path"], file["sha256"]) for file in data})
+            instead = f"the run (exit code {code}) made {', '.join(sorted(others)) or 'no version'} instead"
+            return Rebuilt([instead], {}, notes)
+        parent = json.loads((made / "manifest.json").read_text(encoding="utf-8"))["parent_version"]
+        if parent != manifest["parent_version"]:
+            notes.append(
+                f"it followed {manifest['parent_version']}, which the ledger and this recipe do not make any more, and "
+                f"follows {parent} now: delta, card and Croissant tell of that one; the data do not depend on it"
+            )
+        return Rebuilt(
+            [], {file["path"]: _is(made / file["path"], file["sha256"]) for file in manifest["files"]}, notes
+        )
     finally:
         shutil.rmtree(recipes, ignore_errors=True)
         if into is None:
@@ -141,13 +155,35 @@ def _missing_from_ledger(settings: Settings, manifest: Mapping[str, Any]) -> lis
 
 def _changed_since(settings: Settings, manifest: Mapping[str, Any]) -> list[str]:
     """What of recipe and settings is not as the manifest says."""
-    recipe = next((one for one in load_recipes(settings.recipes) if one.name == manifest["name"]), None)
+    name = manifest["name"]
+    recipe = next((one for one in load_recipes(settings.recipes) if one.name == name), None)
     if recipe is None:
-        return [f"there is no recipe {manifest['name']} in {settings.recipes}"]
-    now = json.loads(json.dumps({**recipe.to_dict(), **decisive_settings(settings)}))
-    then = {**manifest["recipe"], **manifest.get("settings", {})}
-    return [
-        f"{field} is {now.get(field)!r} and was {then.get(field)!r} then; set it back for the rebuild"
-        for field in sorted(now.keys() | then.keys())
-        if now.get(field) != then.get(field)
-    ]
+        return [f"there is no recipe {name} in {settings.recipes}; put it there, as the manifest tells it"]
+    in_recipe = _others(recipe.to_dict(), manifest["recipe"], place=f"{name}.yml: ")
+    in_settings = _others(decisive_settings(settings, recipe), manifest.get("settings", {}), place="")
+    return [*in_recipe, *(_of_setting(sentence) for sentence in in_settings)]
+
+
+def _others(now: Mapping[str, Any], then: Mapping[str, Any], *, place: str) -> list[str]:
+    """The fields that are not alike, those of a mapping one by one."""
+    told = []
+    for name in sorted(now.keys() | then.keys()):
+        here, was = (json.loads(json.dumps(side.get(name))) for side in (now, then))
+        if isinstance(here, dict) and isinstance(was, list):  # manifests named the columns without their meanings
+            here = list(here)
+        if here == was:
+            if isinstance(here, dict) and list(here) != list(was):
+                told.append(f"{place}{name} has another order than then: {', '.join(was)}; set it back for the rebuild")
+            continue
+        if isinstance(here, dict) and isinstance(was, dict):
+            told += _others(here, was, place=f"{place}{name}.")
+        else:
+            told.append(f"{place}{name} is {here!r} and was {was!r} then; set it back for the rebuild")
+    return told
+
+
+def _of_setting(sentence: str) -> str:
+    """A setting is named by its variable; of a file the manifest has the sha256."""
+    name, rest = sentence.split(" ", 1)
+    variable = f"FEEDBACK_{name.removesuffix('_sha256').upper()}"
+    return f"{variable}: the file's sha256 {rest}" if name.endswith("_sha256") else f"{variable} {rest}"

@@ -7,12 +7,13 @@ import dagster as dg
 from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
 from orchestration.lib import stage_times
+from orchestration.lib.catalog import Catalog
 from orchestration.lib.check_results import check_result
+from orchestration.lib.dataset_metadata import dataset_metadata
 from orchestration.lib.gates import DATASET_GATE, open_gates
 from orchestration.lib.locks import warehouse_lock
-from orchestration.lib.metadata_tables import table
 from orchestration.lib.partitions import from_keys
-from orchestration.lib.publication import Published, publish_partitions
+from orchestration.lib.publication import publish_partitions
 from orchestration.lib.recipe import SOURCES, Recipe, load_recipes
 from orchestration.lib.recipe.every import overdue_after
 from orchestration.lib.recipe.privacy import PROMISES
@@ -111,7 +112,13 @@ def dataset_assets(recipes: Sequence[Recipe]) -> dg.AssetsDefinition:
         for recipe, publication in zip(selected, publications, strict=True):
             name, landed = asset_name(recipe), publication.stopped_at is None
             for day, made in publication.published.items():
-                metadata = _metadata(recipe, made) | latency.get(day, {})
+                metadata: dict[str, dg.MetadataValue] = {
+                    "dagster/column_schema": dg.MetadataValue.table_schema(
+                        _column_schema(recipe, made.candidate.types)
+                    ),
+                    **dataset_metadata(Catalog(settings, recipe.name), made, publication.reports[day]),
+                    **latency.get(day, {}),
+                }
                 if landed and day in asked:
                     context.add_asset_metadata(metadata, asset_key=name, partition_key=day.isoformat())
                 else:
@@ -138,30 +145,6 @@ def _column_schema(recipe: Recipe, types: Mapping[str, str]) -> dg.TableSchema:
     return dg.TableSchema(
         columns=[dg.TableColumn(c, types.get(c, "").lower(), meaning) for c, meaning in recipe.columns.items()]
     )
-
-
-def _metadata(recipe: Recipe, published: Published) -> dict[str, dg.MetadataValue]:
-    made = published.candidate
-    metadata: dict[str, dg.MetadataValue] = {
-        "dagster/partition_row_count": dg.MetadataValue.int(made.rows),
-        "version": dg.MetadataValue.text(made.version or "none: no rows yet"),
-        "is_new_version": dg.MetadataValue.bool(made.is_new),
-        "rows": dg.MetadataValue.int(made.rows),
-        "dagster/column_schema": dg.MetadataValue.table_schema(_column_schema(recipe, made.types)),
-    }
-    if published.changes:
-        metadata |= {
-            "rows_added": dg.MetadataValue.int(published.changes.added),
-            "rows_changed": dg.MetadataValue.int(published.changes.changed),
-            "rows_removed": dg.MetadataValue.int(published.changes.removed),
-            "bytes": dg.MetadataValue.int(published.bytes),
-        }
-    if stages := published.manifest.get("sampling"):
-        rows = [(one["stage"], one["rows_in"], one["rows_out"]) for one in stages]
-        metadata["sampling"] = table("stage | rows in | rows out", rows)
-    if (effective := published.manifest.get("weights", {}).get("effective_rows")) is not None:
-        metadata["effective_rows"] = dg.MetadataValue.float(effective)
-    return metadata
 
 
 @dg.definitions

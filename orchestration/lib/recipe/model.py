@@ -100,6 +100,6 @@ class Recipe:
             "source": self.source,
             "where": self.where,
             "include_unreviewed": self.include_unreviewed,
-            "columns": list(self.columns),
+            "columns": dict(self.columns),
             **{name: value for name, value in optional.items() if value},
         }
