@@ -67,13 +67,13 @@ class Traffic:
     turns: list[Turn] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
 
-    def land(self, data_dir: Path, *, seed: int) -> None:
+    def land(self, data_dir: Path, *, seed: int, name: str = "events.jsonl") -> None:
         order = random.Random(seed)
         for stream, events in (("inferences", self.turns), ("feedback", self.feedback)):
             for day in DAYS:
                 lines = [json.dumps(event.line()) for event in events if event.received == day]
                 order.shuffle(lines)
-                land(data_dir, stream, day, lines)
+                land(data_dir, stream, day, lines, name=name)
 
     def conversation(self, given: Feedback, as_of: date) -> list[tuple[str, int]] | None:
         """Request ids in order, each with the number of turns missing before it; None while it waits."""
@@ -135,9 +135,15 @@ PLANTED: list[tuple[date, str, dict[str, Any]]] = [
     (DAYS[2], "inferences", {"request_id": "t0", "session_id": "named", "turn": 0, "model_version": "v0"}),
 ]  # fmt: skip
 
+# More turns than a prompt takes (`prompt_turns`), the last one judged.
+LONG = [Turn("long", number, NOON + timedelta(minutes=number), DAYS[0], "v1") for number in range(230)]
+ON_LONG = Feedback("on_long", "long", 229, NOON + timedelta(minutes=231), DAYS[0], stars=5)
+PROMPT_TURNS = 200
+
 
 def land_all(data_dir: Path, *, seed: int) -> None:
     TRAFFIC.land(data_dir, seed=seed)
+    Traffic(LONG, [ON_LONG]).land(data_dir, seed=seed, name="long.jsonl")
     for n, (day, stream, event) in enumerate(PLANTED):
         at = datetime.combine(DAYS[0], datetime.min.time(), UTC) + timedelta(hours=9, minutes=n)
         land(data_dir, stream, day, [json.dumps({"timestamp": at.isoformat(), **event})], name=f"planted-{n}.jsonl")
@@ -211,6 +217,19 @@ def test_each_feedback_carries_its_whole_conversation(one_range: Platform, day: 
     if day == DAYS[-1]:
         gaps = sum(missing for turns in found.values() for _, missing in turns)
         assert gaps > 10 and len(found) > 50, "the traffic has to have gaps, or the test says nothing"
+
+
+def test_a_prompt_has_no_more_turns_than_it_can_use_and_tells_that_others_are_missing(one_range: Platform) -> None:
+    """Or else a client that names all its sessions alike has each answer of a day carry the day."""
+    turns = one_range.query("select count(*) as n from marts.feedback_conversation where feedback_id = 'on_long'")
+    assert turns == [{"n": len(LONG)}]
+    (row,) = one_range.query(f"from marts.feedback_prompt_as_of('{DAYS[-1]}') where feedback_id = 'on_long'")
+    assert row["missing_turns"] == len(LONG) - 1 - PROMPT_TURNS
+    contents = [message["content"] for message in row["prompt"]]
+    assert contents == [
+        *(f"{said} long-{number}" for number in range(29, 229) for said in ("question", "answer")),
+        "question long-229",
+    ]
 
 
 def test_each_turn_has_its_own_version_and_parameters(one_range: Platform) -> None:

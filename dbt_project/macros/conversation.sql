@@ -15,32 +15,79 @@
 {%- endmacro %}
 
 {#
+    Whether feedback is about a whole session. Where it names no request it was matched with the last turn, which is no
+    more than where the session stood. `feedback` has `target_kind`; `matched_by` is its column that says how it was matched.
+#}
+{% macro is_on_session(feedback, matched_by) -%}
+    coalesce(
+        {{ feedback }}.target_kind = 'session'
+        or (
+            {{ feedback }}.{{ matched_by }} = 'matched_session_id'
+            and coalesce({{ feedback }}.target_kind, 'output') = 'output'
+        ),
+        false
+    )
+{%- endmacro %}
+
+{#
     The conversation that each attributed feedback is about, as of the end of a partition: the answer, and every turn
     before it that the platform had by then, in order. Feedback on a whole session has the turns up to the moment at
-    which it was given. A turn that was never logged shows as a gap before the next one.
+    which it was given. A turn that was never logged shows as a gap before the next one. `only` is a predicate on
+    `attributions`, asked before their turns are looked for; `last_turns` is how many turns before an answer are wanted where
+    not all are.
 #}
-{% macro conversations(as_of) -%}
+{% macro conversations(as_of, only='true', last_turns=none) -%}
 with feedback as (
     select
         feedback_id, request_id, inference_at, inference_session_id as session_id, inference_turn as turn,
-        target_kind is not distinct from 'session'
-            or (reason = 'matched_session_id' and target_kind is distinct from 'turn') as is_on_session,
-        feedback_at, attributed_date
-    from {{ ref('int_feedback_attributions') }}
-    where attributed_date <= {{ as_of }}
+        {{ is_on_session('attributions', 'reason') }} as is_on_session, feedback_at, attributed_date
+    from {{ ref('int_feedback_attributions') }} as attributions
+    where attributed_date <= {{ as_of }} and {{ only }}
+),
+
+{% if last_turns -%}
+-- Only a session that has more turns is cut: so the others need no place.
+places as (
+    select
+        request_id,
+        row_number() over (
+            partition by session_id order by case when is_numbered then turn end, inference_at, turn, request_id
+        ) as place
+    from (
+        select
+            session_id, request_id, turn, inference_at,
+            bool_and(turn is not null) over (partition by session_id) as is_numbered
+        from {{ ref('conversation_turns') }}
+        where known_date <= {{ as_of }}
+        qualify count(*) over (partition by session_id) > {{ last_turns }}
+    )
+),
+
+placed_feedback as (
+    select feedback.*, places.place as place_in_session
+    from feedback
+    left join places on feedback.request_id = places.request_id
 ),
 
 turns as (
+    select conversation_turns.*, places.place as place_in_session
+    from {{ ref('conversation_turns') }} as conversation_turns
+    left join places on conversation_turns.request_id = places.request_id
+    where conversation_turns.known_date <= {{ as_of }}
+),
+{%- else -%}
+turns as (
     select * from {{ ref('conversation_turns') }} where known_date <= {{ as_of }}
 ),
+{%- endif %}
 
 up_to_feedback as (
     select
         feedback.feedback_id,
         feedback.is_on_session,
         turns.request_id = feedback.request_id as is_answer,
-        turns.*
-    from feedback
+        turns.*{{ ' exclude (place_in_session)' if last_turns }}
+    from {{ 'placed_feedback as feedback' if last_turns else 'feedback' }}
     inner join turns
         on feedback.session_id = turns.session_id
         and (
@@ -52,6 +99,9 @@ up_to_feedback as (
                 and turns.inference_at <= {{ plus_minutes('feedback.feedback_at', var('early_tolerance_minutes')) }}
             )
         )
+        {%- if last_turns %}
+        and coalesce(feedback.place_in_session - turns.place_in_session <= {{ last_turns }}, true)
+        {%- endif %}
 ),
 
 -- Numbers put turns in order only where every turn has one.

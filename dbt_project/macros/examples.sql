@@ -4,5 +4,5 @@
 #}
 {% macro is_about_the_answer(feedback) -%}
     coalesce({{ feedback }}.target_kind, 'output') in ('output', 'turn')
-    and ({{ feedback }}.matched_by <> 'matched_session_id' or {{ feedback }}.target_kind = 'turn')
+    and not {{ is_on_session(feedback, 'matched_by') }}
 {%- endmacro %}

@@ -57,7 +57,7 @@
         end as credit,
         case
             when is_explicit then 'explicit'
-            when overlap is not null then 'correction_overlap'
+            when overlap is not null and reward is null then 'correction_overlap'
             when {{ method }} = 'cited' and share_cited is null then 'rank_discount'
             else {{ method }}
         end as method,

@@ -12,10 +12,10 @@ with answers as (
             when corrected_output is not null
                 then {{ same_text('corrected_output', "coalesce(output_text, '')") }}
         end as is_good_generation
-    from {{ ref('attributed_feedback') }}
+    from {{ ref('attributed_feedback') }} as attributed_feedback
     where {{ rows }}
-        -- Feedback on a part is no judgement of the answer.
-        and target_kind is distinct from 'chunk' and target_kind is distinct from 'component'
+        -- Feedback on a part or on a whole session is no judgement of the answer.
+        and {{ is_about_the_answer('attributed_feedback') }}
 ),
 
 chunks as (
@@ -24,6 +24,13 @@ chunks as (
     from {{ ref('int_chunk_shares') }}
     where {{ rows }} and not is_explicit
     group by feedback_id
+),
+
+doubts as (
+    select
+        feedback_id, standing, effective_date,
+        lead(effective_date) over (partition by feedback_id order by effective_date) as next_date
+    from {{ ref('int_feedback_standings') }}
 ),
 
 -- What had been said of the answer's chunks themselves by then, and still held.
@@ -36,7 +43,11 @@ explicit as (
         and judgements.target_kind = 'chunk'
     left join {{ ref('int_feedback_supersessions') }} as ended
         on judgements.feedback_id = ended.feedback_id and ended.effective_date <= {{ known_until }}
-    where judgements.reward is not null and ended.feedback_id is null
+    left join doubts
+        on judgements.feedback_id = doubts.feedback_id and doubts.standing <> 'in_force'
+        and doubts.effective_date <= {{ known_until }}
+        and coalesce(doubts.next_date > {{ known_until }}, true)
+    where judgements.reward is not null and ended.feedback_id is null and doubts.feedback_id is null
     group by answers.feedback_id
 ),
 

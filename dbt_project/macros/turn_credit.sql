@@ -1,5 +1,5 @@
 {#
-    The reward of feedback on a whole session, spread over the turns that it is about, as of the end of a partition.
+    The reward of feedback on a whole session that held at the end of a partition, spread over the turns that it is about.
     `method` is SQL for one of:
 
     equal        each turn has the same part
@@ -8,8 +8,9 @@
 #}
 {% macro turn_credits(as_of, method) -%}
 with rewards as (
-    select feedback_id, reward from {{ ref('int_feedback_attributions') }}
-    where attributed_date <= {{ as_of }} and reward is not null
+    select feedback_id, reward
+    from ({{ held(ref('int_feedback_attributions'), as_of) }})
+    where reward is not null
 ),
 
 turns as (
@@ -21,10 +22,10 @@ turns as (
             partition by conversations.feedback_id order by conversations.position
             rows between 1 following and unbounded following
         ) as turns_after
-    from ({{ conversations(as_of) }}) as conversations
+    from ({{ conversations(as_of, only=is_on_session('attributions', 'reason')) }}) as conversations
     inner join rewards on conversations.feedback_id = rewards.feedback_id
     -- What was never shown has earned nothing, but for the turn that the feedback was matched with.
-    where conversations.is_on_session and (conversations.exposed is distinct from false or conversations.is_answer)
+    where conversations.exposed is distinct from false or conversations.is_answer
 ),
 
 weighted as (

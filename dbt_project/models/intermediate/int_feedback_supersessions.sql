@@ -1,14 +1,33 @@
 {{ config(partition_column='effective_date') }}
 
+{#-
+    Attributed feedback with what it is about: a session, whichever of its turns it was matched with, or an inference. The
+    output is meant where no part is named, and a turn is its output.
+-#}
+{%- set attributions -%}
+    (
+        select
+            * exclude (target_kind, target_id),
+            is_on_session and inference_session_id is not null as is_of_session,
+            case when is_on_session then coalesce(inference_session_id, request_id) else request_id end as subject_id,
+            case when target_kind in ('chunk', 'component') then target_kind end as part_kind,
+            case when target_kind in ('chunk', 'component', 'output') then target_id end as part_id
+        from (
+            select *, {{ is_on_session('attributions', 'reason') }} as is_on_session
+            from {{ ref('int_feedback_attributions') }} as attributions
+        )
+    )
+{%- endset %}
+
 with attributed_now as (
-    select feedback_id, request_id, user_id, feedback_type, retracts
-    from {{ ref('int_feedback_attributions') }}
+    select feedback_id, is_of_session, subject_id, user_id, feedback_type, retracts
+    from {{ attributions }}
     where {{ in_window('attributed_date') }}
 ),
 
 taken_back_now as (
-    select request_id, user_id, feedback_type
-    from {{ ref('int_feedback_attributions') }}
+    select is_of_session, subject_id, user_id, feedback_type
+    from {{ attributions }}
     where attributed_date <= date '{{ var("window_to") }}'
         and feedback_id in (select retracts from attributed_now where feedback_type = 'retraction')
 ),
@@ -16,19 +35,19 @@ taken_back_now as (
 -- Only those who said something in the window can have changed what holds. What is taken back in the window
 -- may have been superseded before: it ends once, so its statements are looked at too.
 touched as (
-    select request_id, user_id, feedback_type from attributed_now where user_id is not null
+    select is_of_session, subject_id, user_id, feedback_type from attributed_now where user_id is not null
     union
-    select request_id, user_id, feedback_type from taken_back_now where user_id is not null
+    select is_of_session, subject_id, user_id, feedback_type from taken_back_now where user_id is not null
 ),
 
--- All of history is read past the touched requests, and little of it is kept.
+-- All of history is read past what is touched, and little of it is kept.
 statements as (
     select
-        feedback_id, request_id, user_id, feedback_type, target_kind, target_id, feedback_at,
+        feedback_id, is_of_session, subject_id, user_id, feedback_type, part_kind, part_id, feedback_at,
         feedback_received_date as received_date, feedback_source_file as source_file,
         feedback_source_line as source_line, attributed_date
-    from {{ ref('int_feedback_attributions') }}
-    semi join touched using (request_id, user_id, feedback_type)
+    from {{ attributions }}
+    semi join touched using (is_of_session, subject_id, user_id, feedback_type)
     where feedback_type <> 'retraction' and attributed_date <= date '{{ var("window_to") }}'
 ),
 
@@ -42,7 +61,7 @@ with_next as (
         ) over later as next_feedback_id
     from statements
     window later as (
-        partition by request_id, user_id, feedback_type, target_kind, target_id
+        partition by is_of_session, subject_id, user_id, feedback_type, part_kind, part_id
         order by feedback_at, received_date, source_file, source_line
         rows between 1 following and unbounded following
     )

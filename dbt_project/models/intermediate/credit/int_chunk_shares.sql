@@ -7,10 +7,11 @@ with pairs as (
         {{ words('corrected_output') }} as correction_words,
         {{ citations('output_text') }} as citations,
         attributed_date
-    from {{ ref('attributed_feedback') }}
+    from {{ ref('attributed_feedback') }} as attributed_feedback
     where {{ in_window('attributed_date') }} and feedback_type <> 'retraction'
         -- Feedback on another part says nothing of the chunks.
         and target_kind is distinct from 'component'
+        and not {{ is_on_session('attributed_feedback', 'matched_by') }}
         and {{ json_length('input', '$.retrieved') }} > 0
 ),
 

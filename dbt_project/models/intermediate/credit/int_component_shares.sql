@@ -6,10 +6,12 @@ with pairs as (
         -- What the members' outputs are held against: what the feedback says is right, or else what was shown.
         coalesce(corrected_output, label, output_text, {{ said('output') }}) as meant,
         attributed_date
-    from {{ ref('attributed_feedback') }}
+    from {{ ref('attributed_feedback') }} as attributed_feedback
     where {{ in_window('attributed_date') }} and components is not null and feedback_type <> 'retraction'
         -- Feedback on a chunk says nothing of the other parts.
         and target_kind is distinct from 'chunk'
+        -- Who judges a whole session does not blame its last answer's parts alone.
+        and not {{ is_on_session('attributed_feedback', 'matched_by') }}
 ),
 
 elements as (
@@ -20,7 +22,7 @@ components as (
     select
         * exclude (element, target_kind, target_id, meant),
         {{ json_text('element', '$.name') }} as component,
-        {{ json_text('element', '$.kind') }} as kind,
+        lower({{ json_text('element', '$.kind') }}) as kind,
         {{ json_text('element', '$.model_version') }} as model_version,
         {{ json_weight('element', '$.weight') }} as weight,
         {{ said("json_extract(element, '$.output')") }} as said,

@@ -6,8 +6,9 @@ with turns as (
     select
         feedback_id, request_id, position, turn, is_answer, exposed, missing_turns_before, output_text,
         {{ chat_messages('input') }} as messages
-    from {{ ref('feedback_conversation_as_of') }}(as_of)
-    where not is_on_session
+    from ({{ conversations(
+        'as_of::date', only='not ' ~ is_on_session('attributions', 'reason'), last_turns=var('prompt_turns')
+    ) }})
 ),
 
 -- Of several attempts at a turn the last one is what the conversation went on with.
