@@ -83,7 +83,7 @@ def events(day: int) -> tuple[list[str], list[str]]:
     draw = random.Random(1000 + day)
     asked = questions(day)
     if day == 2:
-        asked += [HELD_OUT, changed(draw, HELD_OUT, 1), "a question that nobody held out"]
+        asked += [HELD_OUT, HELD_OUT.title() + ", then?", "a question that nobody held out"]
     if day == 8:
         asked += [LATER.upper() + "?"]
     inferences, feedback = [], []

@@ -3,6 +3,7 @@
 What is left out is counted on the connection, for manifest, card and gate.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from orchestration.lib.held_out_texts import rows_near_held_out
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.recipe.held_out import FAIL, LEAVE_OUT, HeldOut
 from orchestration.lib.recipe.near_duplicates import TOGETHER, NearDuplicates
-from orchestration.lib.row_texts import add_texts, scratch_of, text_of
+from orchestration.lib.row_texts import add_texts, scratch_of, text_of, texts_of
 from orchestration.lib.similarity.near import NONE, earlier_near
 from orchestration.lib.similarity.shingles import Texts
 from orchestration.lib.similarity.words import Numbers
@@ -55,7 +56,7 @@ def _hold_out(connection: duckdb.DuckDBPyConnection, recipe: Recipe, held_out: H
     files = held_out.paths()
     found = rows_near_held_out(
         connection,
-        f"select {_text(connection, recipe, held_out.against)}, rowid from {CLEAN} as source",
+        f"select unnest({_text(connection, recipe, held_out.against, texts_of)}), rowid from {CLEAN} as source",
         files,
         of=held_out.of,
         similarity=held_out.similarity,
@@ -80,7 +81,7 @@ def _leave_out_near_duplicates(
     numbers, labels = add_texts(
         connection,
         texts,
-        f"select {_text(connection, recipe, near.of)}, rowid, {label} from {CLEAN} as source",
+        f"select {_text(connection, recipe, near.of, text_of)}, rowid, {label} from {CLEAN} as source",
         numbers=2,
     )
     order = _places(numbers)[_in_order(connection, recipe)]
@@ -94,10 +95,12 @@ def _value(recipe: Recipe, column: str) -> str:
     return f"({recipe.values[column]})" if column in recipe.values else f"source.{column}"
 
 
-def _text(connection: duckdb.DuckDBPyConnection, recipe: Recipe, columns: tuple[str, ...]) -> str:
+def _text(
+    connection: duckdb.DuckDBPyConnection, recipe: Recipe, columns: tuple[str, ...], read: Callable[..., str]
+) -> str:
     values = [_value(recipe, column) for column in columns]
     types = connection.execute(f"describe select {', '.join(values)} from {CLEAN} as source").fetchall()
-    return text_of(values, [kind for _, kind, *_ in types], columns)
+    return read(values, [kind for _, kind, *_ in types], columns)
 
 
 def _in_order(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> Numbers:

@@ -14,7 +14,7 @@ from orchestration.lib.duck import connect
 from orchestration.lib.field_sql import quote
 from orchestration.lib.held_out_texts import rows_near_held_out
 from orchestration.lib.recipe import row_key
-from orchestration.lib.row_texts import NoTexts, text_of
+from orchestration.lib.row_texts import NoTexts, texts_of
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.summary import table
 
@@ -59,7 +59,7 @@ def contamination(
             _read(connection, catalog, version, compared, key)
             near = rows_near_held_out(
                 connection,
-                "select text, number from version_rows",
+                "select unnest(texts), number from version_rows",
                 {against.name: against},
                 of=of,
                 similarity=similarity,
@@ -86,7 +86,7 @@ def _columns(recipe: Mapping[str, Any]) -> tuple[str, ...]:
 def _read(
     connection: duckdb.DuckDBPyConnection, catalog: Catalog, version: str, columns: Sequence[str], key: Sequence[str]
 ) -> None:
-    """Makes the table version_rows: each row's text, key, split and number."""
+    """Makes the table version_rows: each row's texts, key, split and number."""
     splits: dict[str, list[str]] = {}
     for url in catalog.data_urls(version):
         splits.setdefault(PurePosixPath(url).name.rsplit("-", 3)[0], []).append(quote(url))
@@ -97,10 +97,10 @@ def _read(
     for column in columns:
         if column not in types:
             raise NoTexts(f"there is no column {column!r}; the version has {', '.join(types)}")
-    text = text_of(columns, [types[column] for column in columns], columns)
+    texts = texts_of(columns, [types[column] for column in columns], columns)
     keys = ", ".join(f"coalesce({column}::varchar, '') as {column}" for column in key)
     connection.execute(
-        f"create temp table version_rows as select {text} as text, split_, {keys}, row_number() over () as number "
+        f"create temp table version_rows as select {texts} as texts, split_, {keys}, row_number() over () as number "
         f"from ({rows})"
     )
 

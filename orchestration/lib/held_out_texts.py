@@ -31,7 +31,7 @@ def rows_near_held_out(
     similarity: float,
     shingle: int,
 ) -> NearHeldOut:
-    """`rows_query` has each row's text and number. A row near texts of several files counts for the first.
+    """`rows_query` has each row's texts, one a line, and its number. A row near texts of several files counts for one.
 
     Raises NoTexts for a file that has no such column.
     """
@@ -46,5 +46,6 @@ def rows_near_held_out(
     # Held-out texts come first and are in nobody's way but the rows'.
     labels = (np.arange(texts.number) >= held_out).astype(np.int64)
     found = earlier_near(texts, np.arange(texts.number), labels)[held_out:]
-    is_near = found != NONE
-    return NearHeldOut(numbers[is_near], np.searchsorted(np.array(ends), found[is_near], side="right"), held_out)
+    near, first = np.unique(numbers[found != NONE], return_index=True)
+    files_near = np.searchsorted(np.array(ends), found[found != NONE][first], side="right")
+    return NearHeldOut(near, files_near, held_out)

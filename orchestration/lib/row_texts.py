@@ -28,21 +28,44 @@ def text_of(columns: Sequence[str], types: Sequence[str], names: Sequence[str]) 
     return f"lower(nfc_normalize(nullif(concat_ws(chr(10), {texts}), '')))"
 
 
+def texts_of(columns: Sequence[str], types: Sequence[str], names: Sequence[str]) -> str:
+    """SQL for the list of what a row says: all of it as one text, and each chat message by itself. Raises NoTexts.
+
+    A held-out question that is one turn of a long conversation is not near the whole of it.
+    """
+    messages = [
+        f"list_transform({_said(column)}, lambda m: lower(nfc_normalize(nullif(m.content::varchar, ''))))"
+        for column, kind in zip(columns, types, strict=True)
+        if _is_messages(kind)
+    ]
+    whole = f"[{text_of(columns, types, names)}]"
+    for of_column in messages:
+        whole = f"list_concat({whole}, {of_column})"
+    return f"list_distinct({whole})"
+
+
+def _is_messages(kind: str) -> bool:
+    return kind.startswith("STRUCT(") and kind.endswith("[]") and "content" in kind
+
+
 def _text(column: str, kind: str, name: str) -> str:
     if kind == "VARCHAR":
         return column
     if kind == "JSON":
         listed = f"json_transform({column}, {quote(_MESSAGE)})"
         return f"case json_type({column}) when 'ARRAY' then {_written(listed)} else ({column}) ->> '$' end"
-    if kind.startswith("STRUCT(") and kind.endswith("[]") and "content" in kind:
+    if _is_messages(kind):
         return _written(column)
     raise NoTexts(f"column {name!r} is of type {kind}, and holds neither texts nor chat messages; name one that does")
 
 
 def _written(messages: str) -> str:
     """What was said in chat messages. A system prompt is left out: it would make all rows of an application alike."""
-    said = f"list_filter({messages}, lambda m: coalesce(m.role, '') not in ('system', 'developer'))"
-    return f"array_to_string(list_transform({said}, lambda m: m.content::varchar), chr(10))"
+    return f"array_to_string(list_transform({_said(messages)}, lambda m: m.content::varchar), chr(10))"
+
+
+def _said(messages: str) -> str:
+    return f"list_filter({messages}, lambda m: coalesce(m.role, '') not in ('system', 'developer'))"
 
 
 def add_texts(connection: duckdb.DuckDBPyConnection, texts: Texts, query: str, *, numbers: int = 0) -> list[Numbers]:
