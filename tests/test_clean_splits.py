@@ -178,7 +178,7 @@ def test_no_near_pair_is_in_two_splits_and_those_of_one_stay(platform: Platform)
             if jaccard(sets[n], sets[m]) >= 0.8:
                 assert one["split"] == rows[m]["split"], (one["request_id"], rows[m]["request_id"])
                 near_within += 1
-    assert near_within > 20
+    assert near_within > 3
     told = catalog(platform, "together").manifest(str(catalog(platform, "together").latest()["version"]))  # type: ignore[index]
     everything = versions(platform, "plain")[DAYS[-1]]
     assert told["left_out"] == {"near_duplicates": len(everything) - len(rows)} and len(rows) < len(everything)
