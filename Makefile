@@ -60,6 +60,10 @@ benchmark: install ## Time a run beside a hand-written DuckDB floor
 benchmark-history: install ## Time a new day against 7 and against 30 days of history
 	@$(BIN)/python -m benchmarks.growing_history
 
+.PHONY: benchmark-near-duplicates
+benchmark-near-duplicates: install ## Find near-duplicates beside a bare COPY of the same rows
+	@$(BIN)/python -m benchmarks.near_duplicates
+
 .PHONY: schemas
 schemas: install ## Check the events' schema versions; write JSON Schemas, docs/events.md and dbt's columns
 	@$(BIN)/python -m orchestration.contracts.published

@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
     datasets = commands.add_parser("datasets", help="list the datasets and their versions, with counts")
     datasets.set_defaults(do=_datasets)
-    actions = datasets.add_subparsers(dest="action", metavar="{diff,trace,rebuild}")
+    actions = datasets.add_subparsers(dest="action", metavar="{diff,trace,rebuild,contamination}")
     diff = actions.add_parser("diff", help="tell why two versions of a dataset differ")
     diff.add_argument("name", help="the dataset")
     diff.add_argument("before", metavar="VERSION")
@@ -72,6 +72,17 @@ def _parser() -> argparse.ArgumentParser:
     rebuild.add_argument("version", metavar="VERSION")
     rebuild.add_argument("--into", type=Path, metavar="FOLDER", help="keep what is made here (default: thrown away)")
     rebuild.set_defaults(do=_rebuild)
+
+    check = actions.add_parser("contamination", help="tell which rows of a version are near the texts of a file")
+    check.add_argument("name", help="the dataset")
+    check.add_argument("version", metavar="VERSION")
+    check.add_argument("--against", type=Path, required=True, metavar="FILE", help=".parquet, .jsonl or .jsonl.gz")
+    check.add_argument("--of", metavar="COLUMN", help="the file's column that has the texts (default: its only one)")
+    check.add_argument("--column", action="append", default=[], help="compare this of the dataset; may be repeated")
+    check.add_argument("--similarity", type=_similarity, help="share of shingles in both (default 0.8)")
+    check.add_argument("--shingle", type=_words, metavar="N", help="words that make a shingle (default 3)")
+    check.add_argument("--rows", type=_count, default=20, metavar="N", help="rows shown by their keys (default 20)")
+    check.set_defaults(do=_contamination)
 
     replay = commands.add_parser("replay", help="build what was known at the end of a day, in a fresh folder")
     replay.add_argument("--as-of", dest="as_of", type=_day, required=True, metavar="DAY", help="received date (UTC)")
@@ -125,6 +136,22 @@ def _count(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
     return int(text)
+
+
+def _words(text: str) -> int:
+    if _count(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of words; write 1 or more")
+    return int(text)
+
+
+def _similarity(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0.3 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share from 0.3 to 1")
+    return value
 
 
 def _day(text: str) -> date:
@@ -199,6 +226,24 @@ def _rebuild(parser: argparse.ArgumentParser, settings: Settings, given: argpars
     for path, is_same in rebuilt.same.items():
         print(f"{path}: {'the same bytes' if is_same else 'other bytes'}")
     return EXIT_OK if rebuilt.is_same else EXIT_STOPPED
+
+
+def _contamination(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.contamination import contamination, contamination_text
+    from orchestration.lib.recipe.near_duplicates import DEFAULT_SHINGLE, DEFAULT_SIMILARITY
+
+    found = contamination(
+        settings,
+        given.name,
+        given.version,
+        given.against,
+        of=given.of,
+        columns=given.column,
+        similarity=given.similarity or DEFAULT_SIMILARITY,
+        shingle=given.shingle or DEFAULT_SHINGLE,
+    )
+    print(contamination_text(given.name, given.version, given.against, found, rows=given.rows))
+    return EXIT_STOPPED if found.found else EXIT_OK
 
 
 def _replay(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:

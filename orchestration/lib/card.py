@@ -12,6 +12,8 @@ from orchestration.formats.column_types import hugging_face, short
 from orchestration.lib.card_statistics import Distribution, Statistics
 from orchestration.lib.known_limits import known_limits
 from orchestration.lib.recipe import Recipe
+from orchestration.lib.recipe.held_out import LEAVE_OUT
+from orchestration.lib.recipe.near_duplicates import TOGETHER
 from orchestration.lib.recipe.privacy import PROMISES
 
 _SIZES = {
@@ -37,6 +39,7 @@ def dataset_card(
         ["---", yaml.safe_dump(_header(recipe, manifest, types), sort_keys=False, allow_unicode=True).strip(), "---"],
         [f"# {recipe.name}, version {manifest['version']}", "", recipe.description, "", _state(manifest)],
         _rows(found),
+        _left_out(manifest),
         _sampling(manifest),
         ["## Columns", "", *_table(("column", "type", "meaning"), _columns(recipe, types))],
         _distributions(found),
@@ -92,6 +95,23 @@ def _rows(found: Statistics) -> list[str]:
         lines += ["", *_table((column.replace("_", " "), *splits), counts)]
     plots = [name for name in ("classes", "rows_by_time") if _plot_values(found, name)]
     return [*lines, *(line for name in plots for line in ("", f"![{name.replace('_', ' ')}](plots/{name}.svg)"))]
+
+
+def _left_out(manifest: Mapping[str, Any]) -> list[str]:
+    """How many rows were left out for which reason, where the recipe compares rows."""
+    told = manifest.get("left_out")
+    if told is None:
+        return []
+    lines = ["## Left out", ""]
+    if (near := manifest["recipe"].get("near_duplicates")) is not None:
+        columns = ", ".join(f"`{column}`" for column in near["of"])
+        alike = f"share {near['similarity']:.0%} of their runs of {near['shingle']} words with an earlier row"
+        where = " of another split" if near["keep"] == TOGETHER else ""
+        lines.append(f"- Near-duplicates: {told['near_duplicates']:,} rows, whose {columns} {alike}{where}.")
+    verb = "left out" if manifest["recipe"].get("held_out", {}).get("action") == LEAVE_OUT else "found"
+    for file, rows in told.get("held_out", {}).items():
+        lines.append(f"- Near a held-out text of `{file}`: {rows:,} rows {verb}.")
+    return lines
 
 
 def plots(found: Statistics) -> dict[str, tuple[str, list[tuple[str, int]]]]:

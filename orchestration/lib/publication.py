@@ -11,6 +11,7 @@ from datetime import date
 from expectations.report import GateReport
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.lib.catalog import FAILED, PASSED, Catalog, PartitionRecord
+from orchestration.lib.clean_rows import with_contamination
 from orchestration.lib.delta import Changes
 from orchestration.lib.gates import Gates, first_failure
 from orchestration.lib.ledger import ledger_metadata
@@ -127,6 +128,7 @@ def _publish_one(
             with Staging(settings, recipe, catalog, made) as staging:
                 staging.write(connection)
                 report = gates.dataset(recipe, made.day, rows_query=staging.rows_query, rows=made.rows)
+                report = with_contamination(connection, recipe, report)
                 publication.reports[day] = [*publication.reports[day], report]
                 if not report.success:
                     return None

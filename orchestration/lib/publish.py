@@ -13,6 +13,7 @@ import duckdb
 from expectations.report import GateReport
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib.catalog import PASSED, Catalog
+from orchestration.lib.clean_rows import held_out_files, left_out
 from orchestration.lib.companions import write_companions
 from orchestration.lib.delta import Changes, write_delta
 from orchestration.lib.field_sql import quote
@@ -150,6 +151,7 @@ class Staging:
             "content_sha256": made.content,
             "rows": self.splits,
             "changes": {"added": changes.added, "changed": changes.changed, "removed": changes.removed},
+            **left_out(connection, self._recipe),
             "sampling": stage_counts(connection, self._recipe),
             "weights": weight_facts(connection, self._recipe, types, ROWS),
             "privacy": self._recipe.privacy,
@@ -157,6 +159,7 @@ class Staging:
             "schema_version": {stream.event: stream.version for stream in STREAMS},
             "schema_changes": self._schema_changes(connection, types),
             "settings": decisive_settings(self._settings, self._recipe),
+            **held_out_files(self._recipe),
             "made_with": made_with(),
             "ledger_files": _ledger_files(self._settings, made.day),
             "gate": {"result": PASSED, "reports": [gate.to_dict() for gate in gates]},

@@ -18,10 +18,11 @@ from typing import Any
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib.catalog import Catalog
+from orchestration.lib.clean_rows import held_out_files
 from orchestration.lib.ledger import ledger_metadata, ledger_path
 from orchestration.lib.made_with import differences_from
 from orchestration.lib.publish import decisive_settings
-from orchestration.lib.recipe import load_recipes
+from orchestration.lib.recipe import Recipe, load_recipe, load_recipes
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import file_sha256
 
@@ -105,7 +106,7 @@ def rebuild(
     recipes = place.parent / f"{place.name}-recipes"
     recipes.mkdir(parents=True)
     try:
-        shutil.copy2(settings.recipes / f"{name}.yml", recipes)
+        _copy_recipe(settings.recipes, name, recipes)
         code = replay(settings, date.fromisoformat(manifest["partition"]), place, recipes=recipes, tell=tell)
         made = place / "datasets" / name / version
         if not (made / "manifest.json").exists():
@@ -125,6 +126,15 @@ def rebuild(
         shutil.rmtree(recipes, ignore_errors=True)
         if into is None:
             shutil.rmtree(place, ignore_errors=True)
+
+
+def _copy_recipe(folder: Path, name: str, into: Path) -> None:
+    """The recipe with the held-out files that it names."""
+    shutil.copy2(folder / f"{name}.yml", into)
+    held_out = load_recipe(folder / f"{name}.yml").held_out
+    for path, file in (held_out.paths() if held_out else {}).items():
+        (into / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, into / path)
 
 
 def _is(path: Path, sha256: str) -> bool:
@@ -161,7 +171,17 @@ def _changed_since(settings: Settings, manifest: Mapping[str, Any]) -> list[str]
         return [f"there is no recipe {name} in {settings.recipes}; put it there, as the manifest tells it"]
     in_recipe = _others(recipe.to_dict(), manifest["recipe"], place=f"{name}.yml: ")
     in_settings = _others(decisive_settings(settings, recipe), manifest.get("settings", {}), place="")
-    return [*in_recipe, *(_of_setting(sentence) for sentence in in_settings)]
+    return [*in_recipe, *(_of_setting(sentence) for sentence in in_settings), *_other_held_out(recipe, manifest)]
+
+
+def _other_held_out(recipe: Recipe, manifest: Mapping[str, Any]) -> list[str]:
+    """The files of held-out texts that are not as they were."""
+    now, then = (told.get("held_out_files", {}) for told in (held_out_files(recipe), manifest))
+    return [
+        f"held-out file {path} is another than then: sha256 {now.get(path)}, and was {then.get(path)}; put it back"
+        for path in sorted(now.keys() | then.keys())
+        if now.get(path) != then.get(path)
+    ]
 
 
 def _others(now: Mapping[str, Any], then: Mapping[str, Any], *, place: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.lib.clean_rows import clean_rows, is_compared
 from orchestration.lib.field_sql import quote
 from orchestration.lib.recipe import DEFAULT_SPLIT, SOURCES, Recipe, Split
 from orchestration.lib.recipe.weights import WEIGHT
@@ -27,10 +28,11 @@ PARQUET = "format parquet, compression zstd, compression_level 3, row_group_size
 SPLIT = "__split"
 
 
-def snapshot_query(recipe: Recipe, partition: date, *, draws: str | None = None) -> str:
+def snapshot_query(recipe: Recipe, partition: date, *, draws: str | None = None, source_rows: str | None = None) -> str:
     """The recipe's rows as of the end of a partition and, where it has splits, each row's; on the warehouse.
 
-    `draws` are the draws that were made already (SQL); without, they are part of the query.
+    `draws` are the draws that were made already (SQL); without, they are part of the query. `source_rows` are those of
+    the source that it is to choose among; without, all.
     """
     columns = [
         f"{weight_sql(recipe) if column == WEIGHT else recipe.value_of(column)} as {column}"
@@ -38,15 +40,16 @@ def snapshot_query(recipe: Recipe, partition: date, *, draws: str | None = None)
     ]
     if recipe.split:
         columns.append(f"{_split_of_row(recipe.split)} as {SPLIT}")
-    rows = f"({_source_rows(recipe, partition)}) as source"
+    rows = f"({source_rows or _source_rows(recipe, partition)}) as source"
     if stages(recipe):
-        drawn = kept(draws or f"({_draws(recipe, partition)})")
+        drawn = kept(draws or f"({_draws(recipe, partition, source_rows)})")
         rows += f" semi join ({drawn}) as kept on {draw(recipe)} = kept.draw"
     return f"select {', '.join(columns)} from {rows} where ({recipe.where})"
 
 
-def _draws(recipe: Recipe, partition: date) -> str:
-    return draws_query(recipe, partition, f"({_source_rows(recipe, partition)}) as source where ({recipe.where})")
+def _draws(recipe: Recipe, partition: date, source_rows: str | None) -> str:
+    rows = source_rows or _source_rows(recipe, partition)
+    return draws_query(recipe, partition, f"({rows}) as source where ({recipe.where})")
 
 
 def _source_rows(recipe: Recipe, partition: date) -> str:
@@ -128,15 +131,19 @@ def make_snapshot(connection: duckdb.DuckDBPyConnection, recipe: Recipe, partiti
 
     Returns the types of the columns of ROWS.
     """
+    source_rows = None
+    if is_compared(recipe):
+        split = _split_of_row(recipe.split) if recipe.split else None
+        source_rows = clean_rows(connection, recipe, _source_rows(recipe, partition), split)
     if stages(recipe):
-        connection.execute(f"create or replace temp table {DRAWS} as {_draws(recipe, partition)}")
-    query = snapshot_query(recipe, partition, draws=DRAWS)
+        connection.execute(f"create or replace temp table {DRAWS} as {_draws(recipe, partition, source_rows)}")
+    query = snapshot_query(recipe, partition, draws=DRAWS, source_rows=source_rows)
     connection.execute(f"create or replace temp table {ROWS} as {query}")
     types = column_types(connection, f"from {ROWS}")
-    split = SPLIT if recipe.split else quote(DEFAULT_SPLIT)
+    in_split = SPLIT if recipe.split else quote(DEFAULT_SPLIT)
     connection.execute(
         f"create or replace temp table {HASHES} as "
-        f"select {row_hash(types)} as row_hash, {split} as split_, attributed_date as known_date from {ROWS}"
+        f"select {row_hash(types)} as row_hash, {in_split} as split_, attributed_date as known_date from {ROWS}"
     )
     return types
 

@@ -21,6 +21,7 @@ from orchestration.lib.warehouse import read_warehouse
 _DECIDES = (
     *("source", "where", "include_unreviewed", "columns", "values", "parameters", "key", "split", "every"),
     *("window_days", "sample", "most_per", "most", "weights"),
+    *("near_duplicates", "held_out"),
 )
 _LEDGER_DAY = "received_date="
 

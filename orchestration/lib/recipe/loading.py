@@ -1,7 +1,7 @@
 """Reading recipes: what every file must have, and each optional field by its own parser."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ from orchestration.lib.recipe import fields
 from orchestration.lib.recipe.checks import check_against_source
 from orchestration.lib.recipe.errors import RecipeError
 from orchestration.lib.recipe.every import parse_every
+from orchestration.lib.recipe.held_out import parse_held_out
 from orchestration.lib.recipe.model import Recipe
 from orchestration.lib.recipe.most import parse_most
+from orchestration.lib.recipe.near_duplicates import TOGETHER, parse_near_duplicates
 from orchestration.lib.recipe.privacy import parse_privacy
 from orchestration.lib.recipe.sample import parse_sample, parse_window_days
 from orchestration.lib.recipe.sources import check_source
@@ -46,6 +48,8 @@ _OPTIONAL: dict[str, _Optional] = {
     "window_days": _Optional(int, parse_window_days),
     "sample": _Optional(dict, parse_sample),
     "most_per": _Optional(dict, fields.parse_most_per),
+    "near_duplicates": _Optional(dict, parse_near_duplicates),
+    "held_out": _Optional(dict, parse_held_out),
     "weights": _Optional(dict, parse_weights),
     "privacy": _Optional(str, parse_privacy),
     "formats": _Optional(list, fields.parse_formats),
@@ -68,6 +72,28 @@ def load_recipe(path: Path) -> Recipe:
             raise RecipeError(f"{path.name}: columns must hold {column!r}, which tells rows apart; add it there")
     fields.check_formats_have_columns(path.name, recipe.formats, recipe.columns)
     check_against_source(path.name, recipe)
+    return _compared(path, recipe)
+
+
+def _compared(path: Path, recipe: Recipe) -> Recipe:
+    """The recipe with what its rows are compared by and with: columns and files that are there. Raises RecipeError."""
+    near, held_out = recipe.near_duplicates, recipe.held_out
+    for name, columns in (
+        ("near_duplicates.of", near.of if near else ()),
+        ("held_out.against", held_out.against if held_out else ()),
+    ):
+        for column in columns:
+            if column not in recipe.columns:
+                raise RecipeError(f"{path.name}: {name}: {column!r} is none of columns; write one, or add it there")
+    if near and near.keep == TOGETHER and not recipe.split:
+        raise RecipeError(f"{path.name}: near_duplicates.keep: {TOGETHER} is about splits; add split, or write first")
+    if held_out:
+        held_out = replace(held_out, folder=path.parent)
+        recipe = replace(recipe, held_out=held_out)
+        try:
+            held_out.paths()
+        except RecipeError as error:
+            raise RecipeError(f"{path.name}: {error}") from None
     return recipe
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestration.lib.recipe.every import DAY
+from orchestration.lib.recipe.held_out import HeldOut
 from orchestration.lib.recipe.most import Most
+from orchestration.lib.recipe.near_duplicates import NearDuplicates
 from orchestration.lib.recipe.privacy import PERSONAL
 from orchestration.lib.recipe.sample import Sample
 from orchestration.lib.recipe.sources import SOURCES, row_key
@@ -22,6 +24,7 @@ class Recipe:
     `every` says how often the rows are made anew. `window_days` takes only the rows of so many partitions, `sample`
     draws among them, `most_per` is column to the most rows that one value of it may have, and `most` is how many rows
     there are at most: the same rows each time, drawn by a hash, or the first by what `most` says.
+    `near_duplicates` says what becomes of rows that are almost others, `held_out` which texts no row may be near.
     `columns` is name to meaning; those that are no column of the source are an SQL expression over it, in `values`.
     `weights` change what a row counts; `privacy` is the class of what the columns may hold.
     `formats` are what a version comes in beside Parquet, `limits` sentences for its card.
@@ -43,6 +46,8 @@ class Recipe:
     window_days: int | None = None
     sample: Sample | None = None
     most_per: Mapping[str, int] = field(default_factory=dict)
+    near_duplicates: NearDuplicates | None = None
+    held_out: HeldOut | None = None
     weights: Weights | None = None
     privacy: str = PERSONAL
     values: Mapping[str, str] = field(default_factory=dict)
@@ -76,7 +81,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """What the manifest tells of it: all that the rows follow from."""
-        split = self.split
+        split, near, held_out = self.split, self.near_duplicates, self.held_out
         optional = {
             "values": dict(self.values),
             "key": list(self.key),
@@ -86,6 +91,8 @@ class Recipe:
             "window_days": self.window_days,
             "sample": self.sample.to_dict() if self.sample else None,
             "most_per": dict(self.most_per),
+            "near_duplicates": {**vars(near), "of": list(near.of)} if near else None,
+            "held_out": held_out.to_dict() if held_out else None,
             "weights": self.weights.to_dict() if self.weights else None,
             # Not where it is the default: what was published before there were classes can still be rebuilt.
             "privacy": self.privacy if self.privacy != PERSONAL else None,
