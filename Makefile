@@ -79,7 +79,7 @@ schemas: install ## Check the events' schema versions; write JSON Schemas, docs/
 .PHONY: lock
 lock: ## Resolve the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --extra dev --extra feature-attributions -o requirements.lock pyproject.toml
+		--no-emit-index-url --no-emit-find-links --extra dev --extra feature-attributions --extra label-noise -o requirements.lock pyproject.toml
 	printf 'obp==0.4.1\n' | uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links --no-deps -o requirements-demo.lock -
 

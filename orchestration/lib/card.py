@@ -10,6 +10,7 @@ from duckdb.sqltypes import DuckDBPyType
 from orchestration.formats.column_types import hugging_face, short
 from orchestration.lib.card_statistics import Distribution, Statistics
 from orchestration.lib.known_limits import known_limits
+from orchestration.lib.label_noise import card_section
 from orchestration.lib.recipe import Recipe
 
 _SIZES = {
@@ -37,6 +38,7 @@ def dataset_card(
         _rows(found),
         ["## Columns", "", *_table(("column", "type", "meaning"), _columns(recipe, types))],
         _distributions(found),
+        card_section(manifest, table=_table),
         ["## Loading", "", *_loading(types, manifest)],
         ["## Known limits", "", *(f"- {s}" for s in known_limits(recipe, manifest, list(types), found.rows))],
         ["## Licence", "", _licence(recipe.license)],

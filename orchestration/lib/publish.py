@@ -12,11 +12,13 @@ import duckdb
 
 from expectations.report import GateReport
 from orchestration.contracts.json_schema import STREAMS
+from orchestration.lib import label_noise
 from orchestration.lib.catalog import PASSED, Catalog
 from orchestration.lib.companions import write_companions
-from orchestration.lib.delta import Changes, write_delta
+from orchestration.lib.delta import CHANGED, Changes, changes_query, write_delta
 from orchestration.lib.ledger import LEDGER_FILE, ledger_metadata_by_key
 from orchestration.lib.recipe import Recipe
+from orchestration.lib.recipe.label_noise import ISSUE, QUALITY
 from orchestration.lib.settings import Settings
 from orchestration.lib.shards import shards, write_shards
 from orchestration.lib.snapshot import PARQUET, ROWS, SPLIT, column_types, content_hash, make_snapshot, version_name
@@ -119,6 +121,18 @@ class Staging:
         )
         return changes
 
+    def _label_noise(self, connection: duckdb.DuckDBPyConnection, changes: Changes) -> dict[str, Any]:
+        """What is told of label noise, if the recipe asks for it, and how many rows changed by nothing else."""
+        told = label_noise.told(connection, self._recipe)
+        if told and self._parent_query is not None:
+            aside = (QUALITY, ISSUE, SPLIT)
+            otherwise = changes_query(
+                connection, before=self._parent_query, after=f"from {ROWS}", key=self._recipe.row_key, aside=aside
+            )
+            row = connection.execute(f"select count(*) from ({otherwise}) where change = '{CHANGED}'").fetchone()
+            told["label_noise"]["rows_changed"] = changes.changed - (row[0] if row else 0)
+        return told
+
     def _schema_changes(self, connection: duckdb.DuckDBPyConnection, child: dict[str, str]) -> dict[str, Any]:
         """What is another than in the parent: schema versions, columns, columns' types. `child` is this version's."""
         if self._made.parent is None or self._parent_query is None:
@@ -149,6 +163,7 @@ class Staging:
             "schema_changes": self._schema_changes(connection, types),
             "settings": decisive_settings(self._settings),
             "ledger_files": _ledger_files(self._settings, made.day),
+            **self._label_noise(connection, changes),
             "gate": {"result": PASSED, "reports": [gate.to_dict() for gate in gates]},
         }
         manifest = write_companions(connection, self.folder, self._recipe, manifest, types, known=self._data_files)

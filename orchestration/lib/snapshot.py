@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.lib import label_noise
 from orchestration.lib.field_sql import quote
 from orchestration.lib.recipe import DEFAULT_SPLIT, SOURCES, Recipe, Split
 
@@ -128,6 +129,7 @@ def make_snapshot(connection: duckdb.DuckDBPyConnection, recipe: Recipe, partiti
     Returns the types of the columns of ROWS.
     """
     connection.execute(f"create or replace temp table {ROWS} as {snapshot_query(recipe, partition)}")
+    label_noise.fill_columns(connection, recipe, rows=ROWS)
     types = column_types(connection, f"from {ROWS}")
     split = SPLIT if recipe.split else quote(DEFAULT_SPLIT)
     connection.execute(

@@ -7,6 +7,7 @@ from typing import Any
 from orchestration.lib.catalog import Catalog
 from orchestration.lib.delta import ADDED, CHANGED, REMOVED, changes_query
 from orchestration.lib.recipe import row_key
+from orchestration.lib.recipe.label_noise import ISSUE, QUALITY
 from orchestration.lib.settings import Settings
 from orchestration.lib.summary import table
 from orchestration.lib.warehouse import read_warehouse
@@ -29,8 +30,8 @@ def differences(settings: Settings, name: str, before: str, after: str) -> list[
     """Every row that is not alike, by change, cause and key. Raises StateError for what is not published.
 
     Causes: `new_feedback`, `silence` (its time was over), `review`, what ended it (`superseded`, `retracted`,
-    `rejected`, `contested`), `recipe`, `schema`, and `later_events`: other feedback on the same answer, a turn that
-    was logged late.
+    `rejected`, `contested`), `label_noise` (nothing but how far its label is trusted, which follows from all rows),
+    `recipe`, `schema`, and `later_events`: other feedback on the same answer, a turn that was logged late.
     """
     catalog = Catalog(settings, name)
     old, new = catalog.published(before), catalog.published(after)
@@ -38,10 +39,15 @@ def differences(settings: Settings, name: str, before: str, after: str) -> list[
     with read_warehouse(settings) as connection:
         queries = [catalog.rows_query(version) for version in (before, after)]
         changes = changes_query(connection, before=queries[0], after=queries[1], key=key)
+        otherwise = "from changes"
+        if all("label_noise" in version["recipe"] for version in (old, new)):
+            # What differs without these columns, too, does not differ by them alone.
+            otherwise = changes_query(connection, before=queries[0], after=queries[1], key=key, aside=(QUALITY, ISSUE))
         keys = ", ".join(key)
         rows = connection.execute(
             f"""
             with changes as ({changes}),
+            otherwise as ({otherwise}),
             rows as (
                 select changes.change, old.* from changes join ({queries[0]}) as old using ({keys})
                 where changes.change = '{REMOVED}'
@@ -50,6 +56,7 @@ def differences(settings: Settings, name: str, before: str, after: str) -> list[
             )
             select rows.change, {_cause(old, new)} as cause, rows.feedback_id, rows.request_id
             from rows
+            left join otherwise using ({keys})
             left join marts.feedback_ended_as_of(date '{max(old["partition"], new["partition"])}') as ended
                 on rows.feedback_id = ended.feedback_id
             left join (
@@ -74,6 +81,7 @@ def _cause(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         otherwise = "schema"
     return f"""
     case
+        when otherwise.change is null then 'label_noise'
         when rows.change = '{REMOVED}' and ended.cause is not null then ended.cause
         when rows.change = '{ADDED}' and reviews.decided_date is not null then 'review'
         when rows.change <> '{REMOVED}' and rows.attributed_date > date '{old["partition"]}'

@@ -9,6 +9,7 @@ import yaml
 
 from orchestration.lib.recipe import fields
 from orchestration.lib.recipe.errors import RecipeError
+from orchestration.lib.recipe.label_noise import parse_label_noise, with_noise_columns
 from orchestration.lib.recipe.model import Recipe
 from orchestration.lib.recipe.sources import check_source
 from orchestration.lib.recipe.split import parse_split
@@ -37,6 +38,7 @@ _OPTIONAL: dict[str, _Optional] = {
     "formats": _Optional(list, fields.parse_formats),
     "limits": _Optional(list, fields.parse_limits),
     "retrain_when": _Optional(dict, fields.parse_retrain_when),
+    "label_noise": _Optional(dict, parse_label_noise),
 }
 
 
@@ -53,7 +55,7 @@ def load_recipe(path: Path) -> Recipe:
         if column not in recipe.columns:
             raise RecipeError(f"{path.name}: columns must hold {column!r}, which tells rows apart; add it there")
     fields.check_formats_have_columns(path.name, recipe.formats, recipe.columns)
-    return recipe
+    return with_noise_columns(path.name, recipe)
 
 
 def load_recipes(folder: Path) -> list[Recipe]:

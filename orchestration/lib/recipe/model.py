@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestration.lib.recipe.label_noise import LabelNoise
 from orchestration.lib.recipe.sources import row_key
 from orchestration.lib.recipe.split import Split
 
@@ -18,6 +19,7 @@ class Recipe:
     `columns` is name to meaning; those that are no column of the source are an SQL expression over it, in `values`.
     `formats` are what a version comes in beside Parquet, `limits` sentences for its card.
     `retrain_when` says after how many changed rows, or which share of them, a training job is told.
+    `label_noise` asks for two columns more, which tell how far a row's label can be trusted.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Recipe:
     formats: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     retrain_when: Mapping[str, float] | None = None
+    label_noise: LabelNoise | None = None
 
     @property
     def row_key(self) -> tuple[str, ...]:
@@ -57,6 +60,7 @@ class Recipe:
             "split": {"by": split.by, "shares": dict(split.shares), "seed": split.seed} if split else None,
             "formats": list(self.formats),
             "limits": list(self.limits),
+            "label_noise": self.label_noise.to_dict() if self.label_noise else None,
         }
         return {
             "name": self.name,
