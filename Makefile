@@ -41,6 +41,18 @@ test: install ## Run the tests
 test-kill: install ## Kill runs at twenty random moments and compare with an undisturbed one (takes long)
 	@$(BIN)/python -m pytest tests/test_interruption.py --kills 20
 
+# No part of .venv: PyTorch is larger than all that the platform needs.
+TRL := .venv-trl
+$(TRL)/.installed: requirements-trl.txt
+	$(PYTHON) -m venv $(TRL)
+	$(TRL)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-trl.txt
+	@touch $@
+
+.PHONY: test-trl
+test-trl: install $(TRL)/.installed ## Train one step of each TRL trainer on the demo's datasets (installs PyTorch)
+	@$(BIN)/python -m demo --run --data-dir "$(CURDIR)/$(TRL)/demo"
+	@FEEDBACK_DATA_DIR="$(CURDIR)/$(TRL)/demo" HF_HUB_OFFLINE=1 $(TRL)/bin/python -m pytest -o addopts= tests/test_trl.py
+
 .PHONY: lint
 lint: install ## Check style and types
 	@$(BIN)/ruff check .
@@ -71,10 +83,10 @@ schemas: install ## Check the events' schema versions; write JSON Schemas, docs/
 .PHONY: lock
 lock: ## Resolve the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --extra dev --extra feature-attributions -o requirements.lock pyproject.toml
+		--no-emit-index-url --no-emit-find-links --extra dev --extra feature-attributions --extra label-noise -o requirements.lock pyproject.toml
 	printf 'obp==0.4.1\n' | uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links --no-deps -o requirements-demo.lock -
 
 .PHONY: clean
 clean: ## Remove what the tasks made, data included
-	rm -rf $(VENV) data dbt_project/target dbt_project/logs
+	rm -rf $(VENV) $(TRL) data dbt_project/target dbt_project/logs

@@ -11,6 +11,7 @@ from duckdb.sqltypes import DuckDBPyType
 from orchestration.formats.column_types import hugging_face, short
 from orchestration.lib.card_statistics import Distribution, Statistics
 from orchestration.lib.known_limits import known_limits
+from orchestration.lib.label_noise import card_section
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.recipe.held_out import LEAVE_OUT
 from orchestration.lib.recipe.near_duplicates import TOGETHER
@@ -43,6 +44,7 @@ def dataset_card(
         _sampling(manifest),
         ["## Columns", "", *_table(("column", "type", "meaning"), _columns(recipe, types))],
         _distributions(found),
+        card_section(manifest, table=_table),
         ["## Loading", "", *_loading(types, manifest)],
         ["## Known limits", "", *(f"- {s}" for s in known_limits(recipe, manifest, types, found.rows))],
         ["## Licence", "", _licence(recipe.license)],

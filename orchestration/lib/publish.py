@@ -12,15 +12,17 @@ import duckdb
 
 from expectations.report import GateReport
 from orchestration.contracts.json_schema import STREAMS
+from orchestration.lib import label_noise
 from orchestration.lib.catalog import PASSED, Catalog
 from orchestration.lib.clean_rows import held_out_files, left_out
 from orchestration.lib.companions import write_companions
-from orchestration.lib.delta import Changes, write_delta
+from orchestration.lib.delta import CHANGED, Changes, changes_query, write_delta
 from orchestration.lib.field_sql import quote
 from orchestration.lib.ledger import LEDGER_FILE, ledger_metadata_by_key
 from orchestration.lib.made_with import made_with
 from orchestration.lib.recipe import DEFAULT_SPLIT, SOURCES, Recipe
 from orchestration.lib.recipe.every import snapshot_day
+from orchestration.lib.recipe.label_noise import ISSUE, QUALITY
 from orchestration.lib.sample_weights import weight_facts
 from orchestration.lib.sampling import stage_counts
 from orchestration.lib.settings import Settings
@@ -107,6 +109,10 @@ class Staging:
             return None
         return self._catalog.rows_query(self._made.parent)
 
+    @property
+    def _rows_with_splits(self) -> str:
+        return f"from {ROWS}" if self._recipe.split else f"select *, {quote(DEFAULT_SPLIT)} as {SPLIT} from {ROWS}"
+
     def _write_delta(self, connection: duckdb.DuckDBPyConnection) -> Changes:
         """What turns the parent into this version. Without a parent every row is new, and the snapshot has them."""
         if self._made.parent is None:
@@ -115,7 +121,7 @@ class Staging:
             connection,
             self.folder,
             before=self._catalog.rows_query(self._made.parent, split_as=SPLIT),
-            after=f"from {ROWS}" if self._recipe.split else f"select *, {quote(DEFAULT_SPLIT)} as {SPLIT} from {ROWS}",
+            after=self._rows_with_splits,
             key=self._recipe.row_key,
             split=SPLIT,
             parquet=PARQUET,
@@ -125,6 +131,21 @@ class Staging:
             "a snapshot is its parent and its delta"
         )
         return changes
+
+    def _label_noise(self, connection: duckdb.DuckDBPyConnection, changes: Changes) -> dict[str, Any]:
+        """What is told of label noise, if the recipe asks for it, and how many rows changed by nothing else."""
+        told = label_noise.told(connection, self._recipe)
+        if told and self._made.parent is not None:
+            otherwise = changes_query(
+                connection,
+                before=self._catalog.rows_query(self._made.parent, split_as=SPLIT),
+                after=self._rows_with_splits,
+                key=self._recipe.row_key,
+                aside=(QUALITY, ISSUE),
+            )
+            row = connection.execute(f"select count(*) from ({otherwise}) where change = '{CHANGED}'").fetchone()
+            told["label_noise"]["rows_changed"] = changes.changed - (row[0] if row else 0)
+        return told
 
     def _schema_changes(self, connection: duckdb.DuckDBPyConnection, child: dict[str, str]) -> dict[str, Any]:
         """What is another than in the parent: schema versions, columns, columns' types. `child` is this version's."""
@@ -162,6 +183,7 @@ class Staging:
             **held_out_files(self._recipe),
             "made_with": made_with(),
             "ledger_files": _ledger_files(self._settings, made.day),
+            **self._label_noise(connection, changes),
             "gate": {"result": PASSED, "reports": [gate.to_dict() for gate in gates]},
         }
         manifest = write_companions(connection, self.folder, self._recipe, manifest, types, known=self._data_files)

@@ -27,7 +27,8 @@ def retraining_due(catalog: Catalog, recipe: Recipe, announced: str | None) -> R
     manifest = catalog.manifest(latest["version"])
     rows, changed, version = sum(manifest["rows"].values()), 0, manifest
     while version["parent_version"] and version["version"] != announced:
-        changed += sum(version["changes"].values())
+        # A label that is trusted more or less than before is no news to train on.
+        changed += sum(version["changes"].values()) - version.get("label_noise", {}).get("rows_changed", 0)
         version = catalog.manifest(version["parent_version"])
     if version["version"] == announced:
         before = sum(version["rows"].values())

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.lib import label_noise
 from orchestration.lib.clean_rows import clean_rows, is_compared
 from orchestration.lib.field_sql import quote
 from orchestration.lib.recipe import DEFAULT_SPLIT, SOURCES, Recipe, Split
@@ -139,6 +140,7 @@ def make_snapshot(connection: duckdb.DuckDBPyConnection, recipe: Recipe, partiti
         connection.execute(f"create or replace temp table {DRAWS} as {_draws(recipe, partition, source_rows)}")
     query = snapshot_query(recipe, partition, draws=DRAWS, source_rows=source_rows)
     connection.execute(f"create or replace temp table {ROWS} as {query}")
+    label_noise.fill_columns(connection, recipe, rows=ROWS)
     types = column_types(connection, f"from {ROWS}")
     in_split = SPLIT if recipe.split else quote(DEFAULT_SPLIT)
     connection.execute(

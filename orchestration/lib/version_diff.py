@@ -11,6 +11,7 @@ from orchestration.lib.catalog import Catalog
 from orchestration.lib.delta import ADDED, CHANGED, REMOVED, changes_query
 from orchestration.lib.field_sql import quote
 from orchestration.lib.recipe import SOURCES, row_key
+from orchestration.lib.recipe.label_noise import ISSUE, QUALITY
 from orchestration.lib.rests_on import WITH_CONVERSATION, ids_of_row, key_text
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.snapshot import SPLIT, column_types
@@ -43,7 +44,8 @@ def differences(settings: Settings, name: str, before: str, after: str) -> list[
     rejected), `flag` (by a rule, after the attribution), `new_feedback`, `silence` (its time was over), `late_turn`
     (logged after the answer), and then `recipe`, `schema`, `settings`; `window` (its time in it was over), `sampling`
     (another row took its place, or made room); `later_events` is what none of these explains. Of rows that wait for
-    feedback: `new_inference`, `labelled`, and `made_room` for others.
+    feedback: `new_inference`, `labelled`, and `made_room` for others. `label_noise` is nothing but how far a label is
+    trusted, which follows from all rows.
     """
     catalog = Catalog(settings, name)
     old, new = catalog.published(before), catalog.published(after)
@@ -66,10 +68,18 @@ def differences(settings: Settings, name: str, before: str, after: str) -> list[
 def _note_changes(connection: duckdb.DuckDBPyConnection, key: Sequence[str], aside: Sequence[str]) -> None:
     """The rows that differ, with the feedback and the requests that they name in either version.
 
-    A row that is alike but for the columns `aside` is one of the schema's.
+    A row that is alike but for the columns `aside` is one of the schema's, one that is but for those of label noise is
+    of that.
     """
     changes = changes_query(connection, before="from old", after="from new", key=key)
-    without = changes_query(connection, before="from old", after="from new", key=key, aside=aside)
+    otherwise = {
+        name: changes_query(connection, before="from old", after="from new", key=key, aside=columns)
+        for name, columns in (("schema", aside), ("noise", (QUALITY, ISSUE)))
+    }
+    beside = [
+        f"left join (select {key_text(key)} as key from ({query})) as {name} using (key)"
+        for name, query in otherwise.items()
+    ]
     sides = []
     for side, unless in (("old", ADDED), ("new", REMOVED)):
         columns = column_types(connection, f"from {side}")
@@ -91,10 +101,11 @@ def _note_changes(connection: duckdb.DuckDBPyConnection, key: Sequence[str], asi
                 flatten(list(feedback_ids)) as feedback_ids, flatten(list(request_ids)) as request_ids
             from sides group by key
         )
-        select changes.change, named.*, beside.key is null as is_of_schema
+        select changes.change, named.*,
+            {", ".join(f"{name}.key is null as is_of_{name}" for name in otherwise)}
         from (select *, {key_text(key)} as key from changes) as changes
         inner join named using (key)
-        left join (select {key_text(key)} as key from ({without})) as beside using (key)
+        {" ".join(beside)}
         """
     )
 
@@ -198,6 +209,7 @@ def _with_causes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     late as ({turns})
     select rows.change,
         case
+            when rows.is_of_noise then 'label_noise'
             {_left_the_queue(old, new) if is_queue else ""}
             when causes.cause is not null then causes.cause
             when rows.change <> '{REMOVED}' and {_is_new(old, new, "rows.attributed_date")} then case

@@ -12,6 +12,7 @@ from orchestration.lib.recipe.checks import check_against_source
 from orchestration.lib.recipe.errors import RecipeError
 from orchestration.lib.recipe.every import parse_every
 from orchestration.lib.recipe.held_out import parse_held_out
+from orchestration.lib.recipe.label_noise import parse_label_noise, with_noise_columns
 from orchestration.lib.recipe.model import Recipe
 from orchestration.lib.recipe.most import parse_most
 from orchestration.lib.recipe.near_duplicates import TOGETHER, parse_near_duplicates
@@ -55,6 +56,7 @@ _OPTIONAL: dict[str, _Optional] = {
     "formats": _Optional(list, fields.parse_formats),
     "limits": _Optional(list, fields.parse_limits),
     "retrain_when": _Optional(dict, fields.parse_retrain_when),
+    "label_noise": _Optional(dict, parse_label_noise),
 }
 
 
@@ -72,7 +74,7 @@ def load_recipe(path: Path) -> Recipe:
             raise RecipeError(f"{path.name}: columns must hold {column!r}, which tells rows apart; add it there")
     fields.check_formats_have_columns(path.name, recipe.formats, recipe.columns)
     check_against_source(path.name, recipe)
-    return _compared(path, recipe)
+    return _compared(path, with_noise_columns(path.name, recipe))
 
 
 def _compared(path: Path, recipe: Recipe) -> Recipe:

@@ -6,6 +6,7 @@ from typing import Any
 
 from orchestration.lib.recipe.every import DAY
 from orchestration.lib.recipe.held_out import HeldOut
+from orchestration.lib.recipe.label_noise import LabelNoise
 from orchestration.lib.recipe.most import Most
 from orchestration.lib.recipe.near_duplicates import NearDuplicates
 from orchestration.lib.recipe.privacy import PERSONAL
@@ -29,6 +30,7 @@ class Recipe:
     `weights` change what a row counts; `privacy` is the class of what the columns may hold.
     `formats` are what a version comes in beside Parquet, `limits` sentences for its card.
     `retrain_when` says after how many changed rows, or which share of them, a training job is told.
+    `label_noise` asks for two columns more, which tell how far a row's label can be trusted.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Recipe:
     formats: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     retrain_when: Mapping[str, float] | None = None
+    label_noise: LabelNoise | None = None
 
     @property
     def row_key(self) -> tuple[str, ...]:
@@ -99,6 +102,7 @@ class Recipe:
             "split": {"by": split.by, "shares": dict(split.shares), "seed": split.seed} if split else None,
             "formats": list(self.formats),
             "limits": list(self.limits),
+            "label_noise": self.label_noise.to_dict() if self.label_noise else None,
         }
         return {
             "name": self.name,
