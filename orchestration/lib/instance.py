@@ -65,11 +65,14 @@ def _quicken(connection: object, _: object) -> None:
         return
     connection.execute("pragma synchronous = normal")
     path = connection.execute("pragma database_list").fetchone()[2]
-    if path and path not in _kept:
+    if not path:
+        return  # in memory
+    if path not in _kept:
         _kept[path] = sqlite3.connect(path, check_same_thread=False)
-        _kept[path].execute("pragma schema_version").fetchone()  # what opens the file
         if len(_kept) > _MOST_KEPT:
             _kept.pop(next(iter(_kept))).close()
+    # Opens the file, and its log once there is one: when the first connection comes, the file may be empty.
+    _kept[path].execute("pragma schema_version").fetchall()
 
 
 def this_process() -> str:
