@@ -172,6 +172,17 @@ def test_the_accounts_have_a_column_for_each_state_and_no_other(platform: Platfo
     assert list(row) == ["received_date", "lines_received", *STATES]
 
 
+def test_the_warehouse_tells_what_its_columns_mean(platform: Platform) -> None:
+    """Whoever opens the file without this repository reads it there."""
+    untold = platform.query(
+        "select table_name, column_name from duckdb_columns() where comment is null and not internal "
+        "and schema_name in ('staging', 'intermediate', 'marts')"
+    )
+    assert untold == []
+    (table,) = platform.query("select comment from duckdb_tables() where table_name = 'attributed_feedback'")
+    assert table["comment"]
+
+
 def test_an_inference_that_no_feedback_is_about_takes_part_in_nothing(platform: Platform, tmp_path: Path) -> None:
     silent = Platform(tmp_path)
     land(silent.data_dir, "inferences", DAY_1, [inference(DAY_1, 1)])
