@@ -11,7 +11,7 @@ def test_one_parsed_project_serves_every_data_folder(tmp_path: Path) -> None:
     projects = []
     for name in ("one", "another"):
         settings = Settings.from_env({"FEEDBACK_DATA_DIR": str(tmp_path / name)})
-        project = dbt._project_of(settings)
+        project = dbt.project_of(settings)
         projects.append(project)
         locations = [source.meta["external_location"] for source in project.sources.values()]
         assert all(f"read_parquet('{tmp_path}/{name}/" in location for location in locations), locations

@@ -161,7 +161,8 @@ def test_dbt_unit_tests_pass(platform: Platform) -> None:
     with platform.environment():
         settings = Settings.from_env()
         dbt.set_environment(settings)
-        result = dbt.invoke(["test", "--select", "test_type:unit", "--target-path", str(platform.data_dir / "target")])
+        unit_tests = ["test", "--select", "test_type:unit", "--target-path", str(platform.data_dir / "target")]
+        result = dbt.invoke(unit_tests, manifest=dbt.project_of(settings))
     failed = [f"{r.node.name}: {r.message}" for r in result.result.results if r.status != "pass"]
     assert failed == []
     assert len(result.result.results) > 40

@@ -101,7 +101,7 @@ def build(settings: Settings, variables: str, *, tell: Callable[[str], None]) ->
 
     result = invoke(
         ["build", "--exclude-resource-type", "unit_test", "--vars", variables, "--target-path", str(target)],
-        manifest=_project_of(settings),
+        manifest=project_of(settings),
         callbacks=[progress],
     )
     if result.result is None:
@@ -117,7 +117,7 @@ def build(settings: Settings, variables: str, *, tell: Callable[[str], None]) ->
         )
 
 
-def _project_of(settings: Settings) -> Any:
+def project_of(settings: Settings) -> Any:
     """The parsed project with its sources where these settings have them."""
     project = _parsed(settings.warehouse.name)
     for source in project.sources.values():
