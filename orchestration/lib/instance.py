@@ -5,8 +5,9 @@ import os
 import shutil
 import socket
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import dagster as dg
@@ -55,6 +56,7 @@ def quicken_sqlite() -> None:
         event.listen(Engine, "connect", _quicken)
 
 
+_keeping = threading.Lock()
 _kept: dict[str, sqlite3.Connection] = {}
 # A run writes to four: of runs, of schedules, of all events and of its own.
 _MOST_KEPT = 8
@@ -67,12 +69,14 @@ def _quicken(connection: object, _: object) -> None:
     path = connection.execute("pragma database_list").fetchone()[2]
     if not path:
         return  # in memory
-    if path not in _kept:
-        _kept[path] = sqlite3.connect(path, check_same_thread=False)
-        if len(_kept) > _MOST_KEPT:
-            _kept.pop(next(iter(_kept))).close()
-    # Opens the file, and its log once there is one: when the first connection comes, the file may be empty.
-    _kept[path].execute("pragma schema_version").fetchall()
+    # What only saves time fails nothing, where a file is locked for the moment.
+    with _keeping, suppress(sqlite3.OperationalError):
+        if path not in _kept:
+            _kept[path] = sqlite3.connect(path, check_same_thread=False)
+            if len(_kept) > _MOST_KEPT:
+                _kept.pop(next(iter(_kept))).close()
+        # Opens the file, and its log once there is one: when the first connection comes, the file may be empty.
+        _kept[path].execute("pragma schema_version").fetchall()
 
 
 def this_process() -> str:
