@@ -1,7 +1,22 @@
-"""Options and marks of the suite."""
+"""Options of the suite, and the order of its files."""
+
+from pathlib import Path
 
 import pytest
+
+# By what their runs take, the longest first: a file goes to one worker, and one that starts last is waited for by all.
+LONGEST = (
+    *("test_planted_traffic", "test_interruption", "test_schema_versions", "test_rules", "test_variants"),
+    *("test_recent_past_gate", "test_two_at_once", "test_backfill_by_daemon", "test_examples", "test_gate_holds_back"),
+    *("test_inference_history", "test_conversations", "test_credit", "test_what_users_hold", "test_reviews"),
+    *("test_feature_attributions", "test_loop_latency", "test_shards", "test_mutations", "test_real_conversations"),
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=3, help="at how many moments test_interruption kills a run")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(Path(item.path).stem, len(places)))

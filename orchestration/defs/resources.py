@@ -6,6 +6,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from orchestration.lib import dbt
+from orchestration.lib.instance import quicken_sqlite
 from orchestration.lib.settings import Settings
 
 
@@ -20,6 +21,7 @@ class PlatformResource(dg.ConfigurableResource[Any]):
 @dg.definitions
 def resources() -> dg.Definitions:
     dbt.set_environment(Settings.from_env())
+    quicken_sqlite()
     return dg.Definitions(
         resources={
             "platform": PlatformResource(),

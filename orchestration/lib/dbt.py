@@ -7,7 +7,8 @@ In this process, because a dbt process costs 5 s of imports and, with the variab
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,8 @@ from orchestration.lib.settings import REPOSITORY, Settings
 PROJECT_DIR = REPOSITORY / "dbt_project"
 RULES_DIR = PROJECT_DIR / "models" / "rules"
 MANIFEST = PROJECT_DIR / "target" / "manifest.json"
+# The environment variables that the locations of dbt's sources hold.
+PLACES = ("DBT_LEDGER_URL", "DBT_ENRICHMENT_URL", "DBT_OPERATIONS_URL")
 _SOURCES = ("*.sql", "*.yml", "*.csv")
 
 
@@ -47,11 +50,15 @@ class NodeResult:
 def set_environment(settings: Settings) -> None:
     """What profiles.yml and the sources read, for dbt in this process."""
     os.environ["DBT_WAREHOUSE_PATH"] = str(settings.warehouse)
-    os.environ["DBT_LEDGER_URL"] = settings.ledger_url
-    os.environ["DBT_ENRICHMENT_URL"] = str(settings.enrichment_dir)
-    os.environ["DBT_OPERATIONS_URL"] = str(settings.operations_dir)
     os.environ["DBT_MEMORY_LIMIT"] = settings.duckdb_memory_limit
     os.environ["DBT_SPILL_DIRECTORY"] = str(settings.data_dir / ".scratch" / "duckdb")
+    os.environ.update(_places(settings))
+
+
+def _places(settings: Settings) -> dict[str, str]:
+    """PLACES as these settings have them."""
+    places = (settings.ledger_url, str(settings.enrichment_dir), str(settings.operations_dir))
+    return dict(zip(PLACES, places, strict=True))
 
 
 def run_variables(settings: Settings, window: BuildWindow) -> dict[str, Any]:
@@ -74,7 +81,8 @@ def invoke(arguments: list[str], *, manifest: Any = None, callbacks: list[Callab
     # dbt has to know at parsing which models feed another: the rules are those whose files are there.
     os.environ["DBT_RULE_MODELS"] = " ".join(sorted(path.stem for path in RULES_DIR.glob("*.sql")))
     place = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
-    quiet = ["--quiet", "--log-level-file", "none", "--no-print"]
+    # What dbt has to say comes back in its result; wording 4,000 events for no log took a tenth of a small build.
+    quiet = ["--log-level", "none", "--log-level-file", "none", "--no-print"]
     try:
         return dbtRunner(manifest=manifest, callbacks=callbacks).invoke([*quiet, *arguments, *place])
     finally:
@@ -91,13 +99,16 @@ def build(settings: Settings, variables: str, *, tell: Callable[[str], None]) ->
         if event.info.name == "LogModelResult":
             tell(f"dbt: {event.data.description} in {event.data.execution_time:.1f} s ({event.data.status})")
 
+    what = ["build", "--exclude-resource-type", "unit_test", "--vars", variables, "--target-path", str(target)]
     result = invoke(
-        ["build", "--exclude-resource-type", "unit_test", "--vars", variables, "--target-path", str(target)],
-        manifest=_parsed(settings.ledger_url, str(settings.enrichment_dir), str(settings.operations_dir)),
+        # The project as JSON is in MANIFEST; another 2 MB of it beside each build took as long as ten models.
+        [*what, "--no-write-json"],
+        manifest=project_of(settings),
         callbacks=[progress],
     )
     if result.result is None:
         raise DbtError(f"dbt could not start: {result.exception}")
+    result.result.write(str(target / "run_results.json"))
     for node in result.result.results:
         yield NodeResult(
             resource_type=str(node.node.resource_type),
@@ -109,29 +120,72 @@ def build(settings: Settings, variables: str, *, tell: Callable[[str], None]) ->
         )
 
 
+def project_of(settings: Settings) -> Any:
+    """The parsed project with its sources where these settings have them."""
+    project = _parsed(settings.warehouse.name)
+    for source in project.sources.values():
+        location = source.config.meta["external_location"]
+        for variable, place in _places(settings).items():
+            location = location.replace(_placeholder(variable), place)
+        source.meta = {**source.config.meta, "external_location": location}
+    return project
+
+
 @cache
-def _parsed(ledger_url: str, enrichment_url: str, operations_url: str) -> Any:
-    """The parsed project. The sources' places are part of it, so there is one for each data folder."""
-    # Nothing is written: another process may be reading the file that Dagster makes its assets from.
-    return _parse("--no-write-json")
+def _parsed(warehouse: str) -> Any:
+    """The project, parsed for any data folder. A warehouse's file name is its database's, so there is one for each."""
+    with _locked():
+        # Nothing is written: another process may be reading the file that Dagster makes its assets from.
+        return _parse("--no-write-json", warehouse=warehouse)
 
 
-def _parse(*flags: str) -> Any:
-    manifest = invoke([*flags, "parse"])
+def _parse(*flags: str, warehouse: str = "warehouse.duckdb") -> Any:
+    """Parses the project as it is in no data folder: so dbt takes up what the last process has parsed, whatever its
+    folder was (its partial parsing; where the environment is another, it parses all files anew).
+    """
+    profile = {"DBT_WAREHOUSE_PATH": warehouse, "DBT_MEMORY_LIMIT": "", "DBT_SPILL_DIRECTORY": ""}
+    with _environment({**{variable: _placeholder(variable) for variable in PLACES}, **profile}):
+        manifest = invoke([*flags, "parse"])
     if not manifest.success:
         raise DbtError(f"dbt can not parse {PROJECT_DIR.name}: {manifest.exception}")
     return manifest.result
 
 
+def _placeholder(variable: str) -> str:
+    return f"<{variable}>"
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """One process parses at a time: several code locations may start at once."""
+    MANIFEST.parent.mkdir(parents=True, exist_ok=True)
+    with open(MANIFEST.with_name("manifest.lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def manifest_path() -> Path:
     """dbt's manifest, parsed again only when a file of the project has changed since."""
     stamp = MANIFEST.with_name("manifest.of")
-    MANIFEST.parent.mkdir(parents=True, exist_ok=True)
-    with open(MANIFEST.with_name("manifest.lock"), "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several code locations may start at once
+    with _locked():
         state = _state(PROJECT_DIR)
         if not MANIFEST.exists() or not stamp.exists() or stamp.read_text(encoding="utf-8") != state:
-            _parse()
+            # From nothing: what is taken up later is what was parsed here, never a patchwork.
+            _parse("--no-partial-parse")
             stamp.write_text(state, encoding="utf-8")
     return MANIFEST
 
