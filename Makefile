@@ -60,6 +60,10 @@ benchmark: install ## Time a run beside a hand-written DuckDB floor
 benchmark-history: install ## Time a new day against 7 and against 30 days of history
 	@$(BIN)/python -m benchmarks.growing_history
 
+.PHONY: benchmark-publishing
+benchmark-publishing: install ## Time publishing beside a bare COPY, and a next day with 1 % of changes
+	@$(BIN)/python -m benchmarks.publishing
+
 .PHONY: schemas
 schemas: install ## Check the events' schema versions; write JSON Schemas, docs/events.md and dbt's columns
 	@$(BIN)/python -m orchestration.contracts.published

@@ -10,6 +10,7 @@ from orchestration.formats import column_types, croissant, data_files, plots, wr
 from orchestration.lib import card
 from orchestration.lib.card_statistics import statistics
 from orchestration.lib.known_limits import known_limits
+from orchestration.lib.parent_files import ROWS
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.store import file_sha256, json_text
 
@@ -37,7 +38,7 @@ def write_companions(
     Raises FormatError.
     """
     parsed = {column: column_types.parse(connection, kind) for column, kind in types.items()}
-    found = statistics(connection, data_files(folder), parsed)
+    found = statistics(connection, data_files(folder), parsed, sorted((folder / ROWS).glob("*.parquet")))
     told = {
         **manifest,
         "formats": write_formats(connection, folder, recipe.formats, types),

@@ -10,11 +10,12 @@ from datetime import date
 
 from expectations.report import GateReport
 from orchestration.contracts.feedback import FEEDBACK
+from orchestration.lib.candidate import Candidate, candidate, keep_fingerprints
 from orchestration.lib.catalog import FAILED, PASSED, Catalog, PartitionRecord
 from orchestration.lib.delta import Changes
 from orchestration.lib.gates import Gates, first_failure
 from orchestration.lib.ledger import ledger_metadata
-from orchestration.lib.publish import Candidate, Staging, candidate
+from orchestration.lib.publish import Staging
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.settings import Settings
 from orchestration.lib.warehouse import read_warehouse
@@ -114,7 +115,7 @@ def _publish_one(
 ) -> Published | None:
     """Publishes one partition whose other gates passed; None if its dataset gate failed."""
     with read_warehouse(settings) as connection:
-        made = candidate(connection, recipe, catalog, day)
+        made = candidate(connection, settings, recipe, catalog, day)
         changes, size = None, 0
         if made.is_new:
             with Staging(settings, recipe, catalog, made) as staging:
@@ -126,6 +127,7 @@ def _publish_one(
                 manifest = staging.publish(connection, gates=publication.reports[day])
                 changes = Changes(**manifest["changes"])
                 size = sum(file["bytes"] for file in manifest["files"])
+        keep_fingerprints(connection, settings, recipe, made)
     catalog.record(day, PartitionRecord(made.version, PASSED))
     publication.published[day] = Published(made, changes, size)
     return publication.published[day]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestration.lib.catalog import Catalog
-from orchestration.lib.delta import ADDED, CHANGED, REMOVED, changes_query
+from orchestration.lib.delta import ADDED, CHANGED, REMOVED, changes_query, hashed
 from orchestration.lib.recipe import row_key
 from orchestration.lib.settings import Settings
 from orchestration.lib.summary import table
@@ -37,7 +37,8 @@ def differences(settings: Settings, name: str, before: str, after: str) -> list[
     key = row_key(new["recipe"]["source"], new["recipe"].get("key", ()))
     with read_warehouse(settings) as connection:
         queries = [catalog.rows_query(version) for version in (before, after)]
-        changes = changes_query(connection, before=queries[0], after=queries[1], key=key)
+        hashes = [hashed(connection, query, key) for query in queries]
+        changes = changes_query(before=hashes[0], after=hashes[1], key=key)
         keys = ", ".join(key)
         rows = connection.execute(
             f"""
