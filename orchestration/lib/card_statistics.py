@@ -80,9 +80,10 @@ def statistics(
     """
     measures = length_measures(types)
     wide = {name for name, kind in types.items() if _lengths_of(name, kind)}
-    narrow = ", ".join(identifier(name) for name in types if name not in wide)
+    narrow = [name for name in types if name not in wide]
+    columns = ", ".join(identifier(name) for name in narrow)
     rows = " union all ".join(
-        f"select {narrow}, {quote(split)} as split_ from {_read(paths)}" for split, paths in data_files.items()
+        f"select {columns}, {quote(split)} as split_ from {_read(paths)}" for split, paths in data_files.items()
     )
     connection.execute(f"create or replace temp table {_NARROW} as {rows}")
     if rows_files:
@@ -93,6 +94,8 @@ def statistics(
     connection.execute(f"create or replace temp table {_LENGTHS} as select {told or 'null'} from {source}")
     found = Statistics({split: 0 for split in data_files})
     found.rows.update(dict(connection.execute(f"select split_, count(*) from {_NARROW} group by all").fetchall()))
+    counts = ", ".join(f"count({identifier(name)})" for name in narrow)
+    filled = dict(zip(narrow, _row(connection, f"select {counts} from {_NARROW}"), strict=True))
     for column, kind in types.items():
         name = identifier(column)
         may_be_typed = column in _TYPED and kind.id == "varchar"
@@ -105,7 +108,7 @@ def statistics(
                 found.lengths.extend(told_of)
             else:
                 found.empty.append(column)
-        elif not _row(connection, f"select count({name}) from {_NARROW}")[0]:
+        elif not filled[column]:
             found.empty.append(column)
         elif column in _CLASSES:
             found.classes[column] = _counts(connection, name, may_be_typed=may_be_typed)
