@@ -76,6 +76,10 @@ benchmark-history: install ## Time a new day against 7 and against 30 days of hi
 benchmark-near-duplicates: install ## Find near-duplicates beside a bare COPY of the same rows
 	@$(BIN)/python -m benchmarks.near_duplicates
 
+.PHONY: benchmark-publishing
+benchmark-publishing: install ## Time publishing beside a bare COPY, and a next day with 1 % of changes
+	@$(BIN)/python -m benchmarks.publishing
+
 .PHONY: schemas
 schemas: install ## Check the events' schema versions; write JSON Schemas, docs/events.md and dbt's columns
 	@$(BIN)/python -m orchestration.contracts.published

@@ -6,12 +6,16 @@ although a row in it has changed, and rows lost or twice where files are cut.
 
 import json
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import datasets
 import pytest
 
 from orchestration.lib import shards
+from orchestration.lib.recipe import load_recipes
+from orchestration.lib.row_hashes import Day
+from orchestration.lib.settings import REPOSITORY
 from tests.platform_under_test import Platform
 from tests.traffic import land, land_honest_day
 
@@ -26,6 +30,20 @@ def files(platform: Platform, day: date) -> dict[str, int]:
     return {path.name: path.stat().st_ino for path in sorted(data.iterdir())}
 
 
+def test_months_that_are_over_are_files_and_the_last_two_are_cut_by_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "CUT_FROM_ROWS", 1)
+    recipe = load_recipes(REPOSITORY / "recipes")[0]
+    found = [
+        Day("train", date(2024, month, day), 1, f"{month}-{day}") for month, day in ((1, 30), (1, 31), (2, 1), (3, 1))
+    ]
+    periods = {
+        as_of: [shard.period for shard in shards.shards(found, recipe, as_of, "")]
+        for as_of in (date(2024, 3, 1), date(2024, 3, 31), date(2024, 4, 1))
+    }
+    assert periods[date(2024, 3, 1)] == periods[date(2024, 3, 31)] == ["2024-01", "2024-02-01", "2024-03-01"]
+    assert periods[date(2024, 4, 1)] == ["2024-01", "2024-02", "2024-03-01"]
+
+
 def test_snapshots_share_the_files_that_did_not_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -38,14 +56,13 @@ def test_snapshots_share_the_files_that_did_not_change(
     land(tmp_path, "feedback", DAYS[4], [json.dumps(changed_mind)], name="later.jsonl")
     assert platform.run(DAYS[0], DAYS[-1]) == 0
 
-    by_day = {day: list(files(platform, day).values()) for day in DAYS}
-    assert [len(found) for found in by_day.values()] == [1, 2, 2, 3, 4]
-    february, march = by_day[DAYS[1]], by_day[DAYS[2]]
-    assert february[0] == by_day[DAYS[0]][0], "a day more leaves the days before as they were"
-    assert march[0] not in february, "a month that is over is one file"
-    assert by_day[DAYS[3]][:2] == march
-    assert (by_day[DAYS[4]][0], by_day[DAYS[4]][2]) == (march[0], by_day[DAYS[3]][2])
-    assert by_day[DAYS[4]][1] != march[1], "a row of that day was taken back"
+    by_day = [list(files(platform, day).values()) for day in DAYS]
+    assert [len(found) for found in by_day] == [1, 2, 3, 4, 5]
+    for before, after in pairwise(by_day[:4]):
+        assert after[:-1] == before, "a day more leaves the days before as they were"
+    last = by_day[4]
+    assert (last[:2], last[3]) == (by_day[3][:2], by_day[3][3])
+    assert last[2] != by_day[3][2], "a row of that day was taken back"
     for day in DAYS:
         folder = next((tmp_path / "datasets" / "feedback").glob(f"{day}-*"))
         loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))["train"]

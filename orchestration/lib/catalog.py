@@ -17,6 +17,8 @@ from orchestration.lib.store import Store
 
 PASSED = "passed"
 FAILED = "failed"
+# SQL for the split that a file of rows is of, which its name tells.
+SPLIT_OF_FILE = "regexp_extract(filename, '([^/]+)-[0-9]+-of-[0-9]+[.]parquet$', 1)"
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}-[0-9a-f]{12}")
 
 
@@ -91,8 +93,7 @@ class Catalog:
         urls = f"[{', '.join(quote(url) for url in self.data_urls(version))}]"
         if split_as is None:
             return f"select * from read_parquet({urls})"
-        split = "regexp_extract(filename, '([^/]+)-[0-9]+-of-[0-9]+[.]parquet$', 1)"
-        return f"select * exclude (filename), {split} as {split_as} from read_parquet({urls}, filename = true)"
+        return f"select * exclude (filename), {SPLIT_OF_FILE} as {split_as} from read_parquet({urls}, filename = true)"
 
     def published(self, version: str) -> Mapping[str, Any]:
         """The manifest of a version that somebody asked for. Raises StateError, naming those that there are."""

@@ -11,6 +11,7 @@ from orchestration.lib import card
 from orchestration.lib.card_statistics import statistics
 from orchestration.lib.class_balance import class_balance
 from orchestration.lib.known_limits import known_limits
+from orchestration.lib.parent_files import ROWS
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.store import file_sha256, json_text
 
@@ -38,7 +39,7 @@ def write_companions(
     Raises FormatError.
     """
     parsed = {column: column_types.parse(connection, kind) for column, kind in types.items()}
-    found = statistics(connection, data_files(folder), parsed)
+    found = statistics(connection, data_files(folder), parsed, sorted((folder / ROWS).glob("*.parquet")))
     told = {
         **manifest,
         "classes": class_balance(connection, folder, found),

@@ -1,15 +1,16 @@
 """What is another in one version of a dataset than in another: rows added, changed and removed, told by their keys."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from orchestration.lib.field_sql import quote
-from orchestration.lib.snapshot import as_text, column_types, row_hash
+from orchestration.lib.row_hash import add_sha256, row_hash
+from orchestration.lib.snapshot import PARQUET, SPLIT, Snapshot, column_types
 
 ADDED, CHANGED, REMOVED = "added", "changed", "removed"
+_CHANGES = "changed_rows"
 
 
 @dataclass(frozen=True)
@@ -21,63 +22,62 @@ class Changes:
     removed: int
 
 
-def changes_query(
-    connection: duckdb.DuckDBPyConnection, *, before: str, after: str, key: Sequence[str], aside: Sequence[str] = ()
-) -> str:
-    """SQL for the keys of the rows that two queries do not have alike, and their `change`.
+def changes_query(*, before: str, after: str, key: Sequence[str]) -> str:
+    """SQL for the keys of the rows that two versions do not have alike, and their `change`.
 
-    A column that only one side has counts where it holds something: a row is not another for a new column that is
-    null in it. The columns `aside` are not compared.
+    `before` and `after` are queries that have the key, `split_` and `row_sha256`. A row is another in another split,
+    and is not for a column that is null in it and that only one version has.
     """
-    old, new = (
-        {column: kind for column, kind in column_types(connection, query).items() if column not in aside}
-        for query in (before, after)
-    )
     keys = ", ".join(key)
     return f"""
     select
         {keys},
-        case when old.h is null then '{ADDED}' when new.h is null then '{REMOVED}' else '{CHANGED}' end as change
-    from (select {keys}, {_comparable(old, new)} as h from ({before})) as old
-    full join (select {keys}, {_comparable(new, old)} as h from ({after})) as new using ({keys})
-    where old.h is distinct from new.h
+        case
+            when old.row_sha256 is null then '{ADDED}' when new.row_sha256 is null then '{REMOVED}'
+            else '{CHANGED}'
+        end as change
+    from (select {keys}, split_, row_sha256 from ({before})) as old
+    full join (select {keys}, split_, row_sha256 from ({after})) as new using ({keys})
+    where old.row_sha256 is distinct from new.row_sha256 or old.split_ is distinct from new.split_
     """
 
 
-def _comparable(own: dict[str, str], other: dict[str, str]) -> str:
-    """The hash of a row's columns that both sides have, and of what it holds in those that only it has."""
-    both = {column: own[column] for column in sorted(own) if column in other}
-    alone = " || ".join(
-        f"coalesce({quote(c + '=')} || {as_text(c, own[c])}, '')" for c in sorted(own) if c not in other
-    )
-    return row_hash(both) + (f" || {alone}" if alone else "")
+def hashed(connection: duckdb.DuckDBPyConnection, rows: str, key: Sequence[str], *, aside: Collection[str] = ()) -> str:
+    """A query of whole rows, with their split as SPLIT, as `changes_query` takes it. Columns `aside` are not compared.
+
+    It is slow, since it reads every text.
+    """
+    add_sha256(connection)
+    types = {c: kind for c, kind in column_types(connection, rows).items() if c != SPLIT and c not in aside}
+    return f"select {', '.join(key)}, {SPLIT} as split_, {row_hash(types)} as row_sha256 from ({rows})"
 
 
 def write_delta(
     connection: duckdb.DuckDBPyConnection,
     folder: Path,
+    snapshot: Snapshot,
     *,
     before: str,
     after: str,
-    key: Sequence[str],
-    split: str,
-    parquet: str,
+    where: str,
 ) -> Changes:
     """Writes what turns `before` into `after` as `delta/<change>.parquet`, for each change that there is.
 
     Added and changed rows are whole, with the split that they are in as `split_`; of removed ones there is the key.
-    `split` is the column of both that has it: a row that moves has changed. `parquet` is how the files are written.
+    `where` tells which rows of the snapshot may be among them.
     """
-    query = changes_query(connection, before=before, after=after, key=key)
-    connection.execute(f"create or replace temp table changed_rows as {query}")
-    counts = dict(connection.execute("select change, count(*) from changed_rows group by all").fetchall())
-    keys = ", ".join(key)
-    rows = f"* exclude ({split}), {split} as split_"
+    query = changes_query(before=before, after=after, key=snapshot.key)
+    connection.execute(f"create or replace temp table {_CHANGES} as {query}")
+    counts = dict(connection.execute(f"select change, count(*) from {_CHANGES} group by all").fetchall())
+    keys = ", ".join(snapshot.key)
     (folder / "delta").mkdir()
     for change in counts:
-        of_change = f"select {keys} from changed_rows where change = '{change}'"
-        whole = (
-            of_change if change == REMOVED else f"select {rows} from ({after}) semi join ({of_change}) using ({keys})"
-        )
-        connection.execute(f"copy (from ({whole}) order by {keys}) to '{folder}/delta/{change}.parquet' ({parquet})")
+        of_change = f"select {keys} from {_CHANGES} where change = '{change}'"
+        whole = f"select {_columns(snapshot.types)}, {snapshot.split} as split_ from {snapshot.rows} where {where}"
+        rows = of_change if change == REMOVED else f"from ({whole}) semi join ({of_change}) using ({keys})"
+        connection.execute(f"copy (from ({rows}) order by {keys}) to '{folder}/delta/{change}.parquet' ({PARQUET})")
     return Changes(counts.get(ADDED, 0), counts.get(CHANGED, 0), counts.get(REMOVED, 0))
+
+
+def _columns(names: Collection[str]) -> str:
+    return ", ".join(names)

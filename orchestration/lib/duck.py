@@ -1,5 +1,6 @@
 """DuckDB connections as this platform wants them: UTC, a memory limit, spilling inside the data folder."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +11,15 @@ from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
 
-def memory_settings(settings: Settings) -> list[str]:
-    """Statements that keep a connection within the memory that it may have, and what it spills in the data folder."""
+def memory_settings(settings: Settings, *, share: float = 1.0) -> list[str]:
+    """Statements that keep a connection within its share of the memory, and what it spills in the data folder.
+
+    The limit is a connection's, and not the process's.
+    """
     spill = settings.data_dir / ".scratch" / "duckdb"
     spill.mkdir(parents=True, exist_ok=True)
-    return [f"set memory_limit = '{settings.duckdb_memory_limit}'", f"set temp_directory = '{spill}'"]
+    number, unit = re.fullmatch(r"([\d.]+)\s?(\w+)", settings.duckdb_memory_limit).groups()  # type: ignore[union-attr]
+    return [f"set memory_limit = '{float(number) * share:g}{unit}'", f"set temp_directory = '{spill}'"]
 
 
 @contextmanager

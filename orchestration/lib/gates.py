@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 LEDGER_GATE = "ledger_gate"
 ATTRIBUTION_GATE = "attribution_gate"
 DATASET_GATE = "dataset_gate"
+# Gates stay open while versions are made: what they count needs little, and both would have the whole of it.
+_MEMORY = 0.25
 
 
 class Gates:
@@ -190,7 +192,7 @@ def open_gates(
 
     folder: Path | None = settings.data_dir / "data_docs" / data_docs if data_docs and settings.data_docs else None
     attach = {ALIAS: settings.warehouse} if with_warehouse else {}
-    with GateSession(attach=attach, setup=memory_settings(settings), data_docs_dir=folder) as session:
+    with GateSession(attach=attach, setup=memory_settings(settings, share=_MEMORY), data_docs_dir=folder) as session:
         yield Gates(settings, session), session
 
 

@@ -10,12 +10,13 @@ from datetime import date
 
 from expectations.report import GateReport
 from orchestration.contracts.feedback import FEEDBACK
+from orchestration.lib.candidate import Candidate, candidate, keep_fingerprints
 from orchestration.lib.catalog import FAILED, PASSED, Catalog, PartitionRecord
 from orchestration.lib.clean_rows import with_contamination
 from orchestration.lib.delta import Changes
 from orchestration.lib.gates import Gates, first_failure
 from orchestration.lib.ledger import ledger_metadata
-from orchestration.lib.publish import Candidate, Staging, candidate
+from orchestration.lib.publish import Staging
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.recipe.every import DAY, snapshot_day
 from orchestration.lib.settings import Settings
@@ -122,7 +123,7 @@ def _publish_one(
         catalog.record(day, PartitionRecord(week.candidate.version, PASSED))
         return publication.published[day]
     with read_warehouse(settings) as connection:
-        made = candidate(connection, recipe, catalog, day)
+        made = candidate(connection, settings, recipe, catalog, day)
         changes = None
         if made.is_new:
             with Staging(settings, recipe, catalog, made) as staging:
@@ -134,6 +135,7 @@ def _publish_one(
                     return None
                 manifest = staging.publish(connection, gates=publication.reports[day])
                 changes = Changes(**manifest["changes"])
+        keep_fingerprints(connection, settings, recipe, made)
     catalog.record(day, PartitionRecord(made.version, PASSED))
     publication.published[day] = Published(made, changes)
     return publication.published[day]

@@ -2,8 +2,6 @@
 
 import shutil
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,55 +11,23 @@ import duckdb
 from expectations.report import GateReport
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib import label_noise
+from orchestration.lib.candidate import Candidate, measures_of
 from orchestration.lib.catalog import PASSED, Catalog
 from orchestration.lib.clean_rows import held_out_files, left_out
 from orchestration.lib.companions import write_companions
-from orchestration.lib.delta import CHANGED, Changes, changes_query, write_delta
-from orchestration.lib.field_sql import quote
+from orchestration.lib.delta import CHANGED, Changes, changes_query, hashed, write_delta
 from orchestration.lib.ledger import LEDGER_FILE, ledger_metadata_by_key
 from orchestration.lib.made_with import made_with
-from orchestration.lib.recipe import DEFAULT_SPLIT, SOURCES, Recipe
-from orchestration.lib.recipe.every import snapshot_day
+from orchestration.lib.parent_files import DATA, ROWS, hashes_query, parent_files
+from orchestration.lib.recipe import SOURCES, Recipe
 from orchestration.lib.recipe.label_noise import ISSUE, QUALITY
+from orchestration.lib.row_hashes import HASHES
 from orchestration.lib.sample_weights import weight_facts
 from orchestration.lib.sampling import stage_counts
 from orchestration.lib.settings import Settings
-from orchestration.lib.shards import shards, write_shards
-from orchestration.lib.snapshot import PARQUET, ROWS, SPLIT, column_types, content_hash, make_snapshot, version_name
+from orchestration.lib.shards import Shard, of_shards, shards, write_shards, written_as
+from orchestration.lib.snapshot import SPLIT, column_types
 from orchestration.lib.store import Store, file_sha256, json_text
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """The snapshot of a partition, not yet published, as of `day`. `is_new` is false where no row has changed."""
-
-    day: date
-    version: str | None
-    content: str
-    rows: int
-    parent: str | None
-    is_new: bool
-    types: Mapping[str, str]
-
-
-def candidate(connection: duckdb.DuckDBPyConnection, recipe: Recipe, catalog: Catalog, day: date) -> Candidate:
-    """Makes the rows of a partition, for the connection to keep, and tells which version they are, new or not.
-
-    The parent of a new version is the one that it replaces, if the partition had one, else the newest
-    before it.
-    """
-    as_of = snapshot_day(recipe.every, day)
-    types = make_snapshot(connection, recipe, as_of)
-    content, rows = content_hash(connection)
-    before = catalog.version_before(day)
-    own = catalog.partitions().get(day)
-    if before and before.endswith(f"-{content[:12]}"):
-        return Candidate(as_of, before, content, rows, None, is_new=False, types=types)
-    if rows == 0 and before is None:
-        return Candidate(as_of, None, content, 0, None, is_new=False, types=types)
-    version = version_name(as_of, content)
-    parent = own.version if own and own.version and own.version != version else before
-    return Candidate(as_of, version, content, rows, parent, is_new=not catalog.has(version), types=types)
 
 
 class Staging:
@@ -72,11 +38,13 @@ class Staging:
         # Beside the datasets where they are local: a rename is one step only within a file system.
         root = Path(catalog.store.root) / ".staging" if catalog.store.is_local else settings.data_dir / ".scratch"
         self.splits: dict[str, int] = {}
+        self._shards: list[Shard] = []
         self._data_files: list[dict[str, Any]] = []
         self.folder = root / f"{recipe.name}-{made.day}-{uuid.uuid4().hex}"
 
     def __enter__(self) -> "Staging":
-        (self.folder / "data").mkdir(parents=True)
+        for kind in (DATA, ROWS):
+            (self.folder / kind).mkdir(parents=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -84,20 +52,18 @@ class Staging:
 
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Writes the rows of each split as `data/<split>-00000-of-0000N.parquet`; a split of nothing is none."""
-        found = shards(connection, self._recipe, self._made.day, rows=self._made.rows)
+        made, measures = self._made, measures_of(connection, self._made.snapshot)
+        self._shards = shards(made.days, self._recipe, made.day, written_as(made.snapshot, measures))
         self._data_files = write_shards(
-            connection, self.folder, self._recipe, found=found, parent=self._parent_shards()
+            connection,
+            self.folder,
+            made.snapshot,
+            measures,
+            found=self._shards,
+            parent=parent_files(self._catalog, made.parent),
         )
-        for shard in found:
+        for shard in self._shards:
             self.splits[shard.split] = self.splits.get(shard.split, 0) + shard.rows
-
-    def _parent_shards(self) -> dict[str, tuple[Path, Mapping[str, Any]]]:
-        """What is in the parent's files to where they are and what is told of them, as far as they can be shared."""
-        if self._made.parent is None or not self._catalog.store.is_local:
-            return {}
-        folder = Path(self._catalog.store.full(f"{self._recipe.name}/{self._made.parent}"))
-        files = self._catalog.manifest(self._made.parent)["files"]
-        return {file["content_sha256"]: (folder / file["path"], file) for file in files if "content_sha256" in file}
 
     @property
     def rows_query(self) -> str:
@@ -109,40 +75,45 @@ class Staging:
             return None
         return self._catalog.rows_query(self._made.parent)
 
-    @property
-    def _rows_with_splits(self) -> str:
-        return f"from {ROWS}" if self._recipe.split else f"select *, {quote(DEFAULT_SPLIT)} as {SPLIT} from {ROWS}"
+    def _parent_with_splits(self, parent: str) -> str:
+        return self._catalog.rows_query(parent, split_as=SPLIT)
 
     def _write_delta(self, connection: duckdb.DuckDBPyConnection) -> Changes:
-        """What turns the parent into this version. Without a parent every row is new, and the snapshot has them."""
-        if self._made.parent is None:
-            return Changes(self._made.rows, 0, 0)
+        """What turns the parent into this version. Without a parent every row is new, and the snapshot has them.
+
+        Rows of files that both have are alike, and not looked at.
+        """
+        made = self._made
+        if made.parent is None:
+            return Changes(made.rows, 0, 0)
+        key, shared = made.snapshot.key, parent_files(self._catalog, made.parent).keys()
+        own = [shard for shard in self._shards if shard.content not in shared]
+        before = hashes_query(self._catalog, made.parent, key, without={s.content for s in self._shards} & shared)
         changes = write_delta(
             connection,
             self.folder,
-            before=self._catalog.rows_query(self._made.parent, split_as=SPLIT),
-            after=self._rows_with_splits,
-            key=self._recipe.row_key,
-            split=SPLIT,
-            parquet=PARQUET,
+            made.snapshot,
+            before=before or hashed(connection, self._parent_with_splits(made.parent), key),
+            after=f"select {', '.join(key)}, split_, row_sha256 from {HASHES} "
+            f"where {of_shards(own, 'split_', 'known_date')}",
+            where=of_shards(own, made.snapshot.split, "attributed_date"),
         )
-        parent_rows = sum(self._catalog.manifest(str(self._made.parent))["rows"].values())
-        assert parent_rows + changes.added - changes.removed == self._made.rows, (
-            "a snapshot is its parent and its delta"
-        )
+        parent_rows = sum(self._catalog.manifest(made.parent)["rows"].values())
+        assert parent_rows + changes.added - changes.removed == made.rows, "a snapshot is its parent and its delta"
         return changes
 
     def _label_noise(self, connection: duckdb.DuckDBPyConnection, changes: Changes) -> dict[str, Any]:
         """What is told of label noise, if the recipe asks for it, and how many rows changed by nothing else."""
-        told = label_noise.told(connection, self._recipe)
-        if told and self._made.parent is not None:
-            otherwise = changes_query(
-                connection,
-                before=self._catalog.rows_query(self._made.parent, split_as=SPLIT),
-                after=self._rows_with_splits,
-                key=self._recipe.row_key,
-                aside=(QUALITY, ISSUE),
+        told, made = label_noise.told(connection, self._recipe), self._made
+        if told and made.parent is not None:
+            rows = (
+                self._parent_with_splits(made.parent),
+                f"from {made.snapshot.rows}"
+                if made.snapshot.has_splits
+                else f"select *, {made.snapshot.split} as {SPLIT} from {made.snapshot.rows}",
             )
+            before, after = (hashed(connection, one, made.snapshot.key, aside=(QUALITY, ISSUE)) for one in rows)
+            otherwise = changes_query(before=before, after=after, key=made.snapshot.key)
             row = connection.execute(f"select count(*) from ({otherwise}) where change = '{CHANGED}'").fetchone()
             told["label_noise"]["rows_changed"] = changes.changed - (row[0] if row else 0)
         return told
@@ -174,7 +145,7 @@ class Staging:
             "changes": {"added": changes.added, "changed": changes.changed, "removed": changes.removed},
             **left_out(connection, self._recipe),
             "sampling": stage_counts(connection, self._recipe),
-            "weights": weight_facts(connection, self._recipe, types, ROWS),
+            "weights": weight_facts(connection, self._recipe, types, made.snapshot.rows),
             "privacy": self._recipe.privacy,
             "recipe": self._recipe.to_dict(),
             "schema_version": {stream.event: stream.version for stream in STREAMS},

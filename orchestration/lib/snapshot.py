@@ -1,8 +1,6 @@
-"""A dataset's rows as of a partition: the query and the content hash that names a version.
+"""A dataset's rows as of a partition: the query, and where its rows are while they are published."""
 
-The hash is over canonical rows, not over files: another machine, another Parquet writer, the same name.
-"""
-
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -16,15 +14,10 @@ from orchestration.lib.recipe.weights import WEIGHT
 from orchestration.lib.sample_weights import weight_sql
 from orchestration.lib.sampling import DRAWS, draw, draws_query, kept, stages
 
-# Rows are hashed in buckets, so that no aggregate holds more than a 4096th of the dataset at once.
-_BUCKET_DIGITS = 3
-
-
-# The snapshot that is being published, on the connection: what it rests on is read once.
-ROWS = "snapshot_rows"
-HASHES = "snapshot_hashes"
+# What is known of the rows that are being published: a database in memory, which every cursor of the connection sees.
+BESIDE = "publishing"
 # Written down because the bytes of a version depend on it.
-PARQUET = "format parquet, compression zstd, compression_level 3, row_group_size 122880"
+PARQUET = "format parquet, compression zstd, compression_level 3, row_group_size 20480"
 # The column of a snapshot that says which split a row is in; its files say it by their names.
 SPLIT = "__split"
 
@@ -105,66 +98,54 @@ def _unreviewed(partition: date) -> str:
     """
 
 
-def row_hash(types: dict[str, str]) -> str:
-    """The hash of one row: each column as its name, a length and a text that every engine writes alike."""
-    parts = []
-    for column, kind in types.items():
-        text = as_text(column, kind)
-        parts.append(f"coalesce({quote(column + '=')} || strlen({text}) || ':' || {text}, {quote(column)})")
-    return f"sha256({' || chr(31) || '.join(parts)})"
-
-
-def as_text(column: str, kind: str) -> str:
-    """A column as a text that every engine writes alike."""
-    if kind.startswith("TIMESTAMP"):
-        return f"epoch_us({column})::varchar"
-    # What a list or a struct looks like as text is the engine's; JSON is everybody's.
-    is_nested = kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))
-    return f"to_json({column})::varchar" if is_nested else f"{column}::varchar"
-
-
 def column_types(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
     return {row[0]: row[1] for row in connection.execute(f"describe {query}").fetchall()}
 
 
-def make_snapshot(connection: duckdb.DuckDBPyConnection, recipe: Recipe, partition: date) -> dict[str, str]:
-    """Reads the rows once, into the connection's tables ROWS and HASHES (row_hash, split_, known_date).
+@dataclass(frozen=True)
+class Snapshot:
+    """The rows of a partition, as whoever publishes them reads them.
 
-    Returns the types of the columns of ROWS.
+    `rows` is what stands after `from`; `types` are the published columns' types, `key` those that tell rows apart.
     """
+
+    rows: str
+    types: dict[str, str]
+    key: tuple[str, ...]
+    has_splits: bool
+
+    @property
+    def split(self) -> str:
+        """SQL for the split of a row."""
+        return SPLIT if self.has_splits else quote(DEFAULT_SPLIT)
+
+
+def open_snapshot(connection: duckdb.DuckDBPyConnection, recipe: Recipe, partition: date) -> Snapshot:
+    """The rows of a partition on a connection to the warehouse.
+
+    What is costly to ask is asked once and kept; the rows of a plain mart are read where they are, so that its texts
+    are never held.
+    """
+    connection.execute(f"attach if not exists ':memory:' as {BESIDE}")
     source_rows = None
     if is_compared(recipe):
         split = _split_of_row(recipe.split) if recipe.split else None
         source_rows = clean_rows(connection, recipe, _source_rows(recipe, partition), split)
     if stages(recipe):
         connection.execute(f"create or replace temp table {DRAWS} as {_draws(recipe, partition, source_rows)}")
-    query = snapshot_query(recipe, partition, draws=DRAWS, source_rows=source_rows)
-    connection.execute(f"create or replace temp table {ROWS} as {query}")
-    label_noise.fill_columns(connection, recipe, rows=ROWS)
-    types = column_types(connection, f"from {ROWS}")
-    in_split = SPLIT if recipe.split else quote(DEFAULT_SPLIT)
-    connection.execute(
-        f"create or replace temp table {HASHES} as "
-        f"select {row_hash(types)} as row_hash, {in_split} as split_, attributed_date as known_date from {ROWS}"
-    )
-    return types
+    rows = f"({snapshot_query(recipe, partition, draws=DRAWS, source_rows=source_rows)}) as snapshot_rows"
+    if not _is_plain(recipe):
+        connection.execute(f"create or replace table {BESIDE}.snapshot_rows as from {rows}")
+        rows = f"{BESIDE}.snapshot_rows"
+        label_noise.fill_columns(connection, recipe, rows=rows)
+    types = {column: kind for column, kind in column_types(connection, f"from {rows}").items() if column != SPLIT}
+    return Snapshot(rows, types, recipe.row_key, bool(recipe.split))
 
 
-def content_hash(connection: duckdb.DuckDBPyConnection) -> tuple[str, int]:
-    """The sha256 of the snapshot's rows, whatever their order, and how many there are."""
-    row = connection.execute(
-        f"""
-        with buckets as (
-            select left(row_hash, {_BUCKET_DIGITS}) as bucket, count(*) as rows,
-                sha256(string_agg(row_hash, '' order by row_hash)) as bucket_hash
-            from {HASHES} group by bucket
-        )
-        select sha256(coalesce(string_agg(bucket_hash, '' order by bucket), '')), coalesce(sum(rows), 0)
-        from buckets
-        """
-    ).fetchone()
-    assert row is not None  # an aggregate without a group has one row
-    return str(row[0]), int(row[1])
+def _is_plain(recipe: Recipe) -> bool:
+    """Whether rows are a mart's, with a filter at most: each can be had without the others."""
+    rests_on_others = is_compared(recipe) or stages(recipe) or recipe.label_noise
+    return not (SOURCES[recipe.source].is_function or recipe.parameters or rests_on_others)
 
 
 def version_name(partition: date, content: str) -> str:

@@ -8,7 +8,7 @@ import duckdb
 
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib.catalog import Catalog
-from orchestration.lib.delta import ADDED, CHANGED, REMOVED, changes_query
+from orchestration.lib.delta import ADDED, CHANGED, REMOVED, changes_query, hashed
 from orchestration.lib.field_sql import quote
 from orchestration.lib.recipe import SOURCES, row_key
 from orchestration.lib.recipe.label_noise import ISSUE, QUALITY
@@ -71,14 +71,18 @@ def _note_changes(connection: duckdb.DuckDBPyConnection, key: Sequence[str], asi
     A row that is alike but for the columns `aside` is one of the schema's, one that is but for those of label noise is
     of that.
     """
-    changes = changes_query(connection, before="from old", after="from new", key=key)
-    otherwise = {
-        name: changes_query(connection, before="from old", after="from new", key=key, aside=columns)
-        for name, columns in (("schema", aside), ("noise", (QUALITY, ISSUE)))
+    compared = {
+        name: changes_query(
+            before=hashed(connection, "from old", key, aside=columns),
+            after=hashed(connection, "from new", key, aside=columns),
+            key=key,
+        )
+        for name, columns in (("all", ()), ("schema", aside), ("noise", (QUALITY, ISSUE)))
     }
+    changes = compared.pop("all")
     beside = [
         f"left join (select {key_text(key)} as key from ({query})) as {name} using (key)"
-        for name, query in otherwise.items()
+        for name, query in compared.items()
     ]
     sides = []
     for side, unless in (("old", ADDED), ("new", REMOVED)):
@@ -102,7 +106,7 @@ def _note_changes(connection: duckdb.DuckDBPyConnection, key: Sequence[str], asi
             from sides group by key
         )
         select changes.change, named.*,
-            {", ".join(f"{name}.key is null as is_of_{name}" for name in otherwise)}
+            {", ".join(f"{name}.key is null as is_of_{name}" for name in compared)}
         from (select *, {key_text(key)} as key from changes) as changes
         inner join named using (key)
         {" ".join(beside)}

@@ -5,6 +5,7 @@ Nothing here writes: dbt does (DESIGN section 1).
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -43,6 +44,24 @@ def read_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
                 time.sleep(0.5)
         connection.execute(f"use {ALIAS}")
         yield connection
+
+
+def execute_beside(connection: duckdb.DuckDBPyConnection, statements: Sequence[str]) -> None:
+    """Executes statements on connections beside a `read_warehouse` one, as many at a time as it has threads.
+
+    One statement that writes a small file keeps one thread busy; memory is shared and limited all the same.
+    """
+
+    def execute(statement: str) -> None:
+        with connection.cursor() as beside:
+            beside.execute("set TimeZone = 'UTC'")
+            beside.execute(f"use {ALIAS}")
+            beside.execute(statement)
+
+    (threads,) = connection.execute("select current_setting('threads')").fetchall()[0]
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        # A list, so that the first error is raised.
+        list(pool.map(execute, statements))
 
 
 def wait_until_writable(settings: Settings, *, tell: Callable[[str], None]) -> None:
