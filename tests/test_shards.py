@@ -5,6 +5,7 @@ although a row in it has changed, and rows lost or twice where files are cut.
 """
 
 import json
+from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -44,18 +45,22 @@ def test_months_that_are_over_are_files_and_the_last_two_are_cut_by_day(monkeypa
     assert periods[date(2024, 4, 1)] == ["2024-01", "2024-02", "2024-03-01"]
 
 
-def test_snapshots_share_the_files_that_did_not_change(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(shards, "CUT_FROM_ROWS", 1)
-    platform = Platform(tmp_path)
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A day of rows is a file; on the last day a row of the third is taken back."""
+    platform = Platform(tmp_path_factory.mktemp("shards"))
     for day in DAYS:
-        land_honest_day(tmp_path, day)
+        land_honest_day(platform.data_dir, day)
     taken_back = {"feedback_id": "taken-back", "retracts": f"fb-{DAYS[2]}-3", "user_id": "user-3"}
     changed_mind = taken_back | {"request_id": f"req-{DAYS[2]}-3", "timestamp": f"{DAYS[4]}T11:00:00Z"}
-    land(tmp_path, "feedback", DAYS[4], [json.dumps(changed_mind)], name="later.jsonl")
-    assert platform.run(DAYS[0], DAYS[-1]) == 0
+    land(platform.data_dir, "feedback", DAYS[4], [json.dumps(changed_mind)], name="later.jsonl")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(shards, "CUT_FROM_ROWS", 1)
+        assert platform.run(DAYS[0], DAYS[-1]) == 0
+        yield platform
 
+
+def test_snapshots_share_the_files_that_did_not_change(platform: Platform, tmp_path: Path) -> None:
     by_day = [list(files(platform, day).values()) for day in DAYS]
     assert [len(found) for found in by_day] == [1, 2, 3, 4, 5]
     for before, after in pairwise(by_day[:4]):
@@ -64,15 +69,16 @@ def test_snapshots_share_the_files_that_did_not_change(
     assert (last[:2], last[3]) == (by_day[3][:2], by_day[3][3])
     assert last[2] != by_day[3][2], "a row of that day was taken back"
     for day in DAYS:
-        folder = next((tmp_path / "datasets" / "feedback").glob(f"{day}-*"))
+        folder = next((platform.data_dir / "datasets" / "feedback").glob(f"{day}-*"))
         loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))["train"]
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         assert len(loaded) == len(set(loaded["feedback_id"])) == manifest["rows"]["train"]
 
-    # What versions share is read once: of the first version nothing has to be there that a later one has, too.
-    (shared,) = next((tmp_path / "datasets" / "feedback").glob(f"{DAYS[0]}-*")).glob("data/*")
+
+def test_what_versions_share_is_read_once(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the first version nothing has to be there that a later one has, too."""
+    (shared,) = next((platform.data_dir / "datasets" / "feedback").glob(f"{DAYS[0]}-*")).glob("data/*")
     shared.unlink()
-    capsys.readouterr()
     assert platform.command("status", "--user", "user-3") == 0
     held = json.loads(capsys.readouterr().out)["datasets"]
     assert [one["rows"] for one in held if one["dataset"] == "feedback"] == [1, 2, 3, 4, 4]
