@@ -7,9 +7,11 @@ import pytest
 # By what their runs take, the longest first: a file goes to one worker, and one that starts last is waited for by all.
 LONGEST = (
     *("test_planted_traffic", "test_interruption", "test_schema_versions", "test_rules", "test_variants"),
+    *("test_origin", "test_label_queue", "test_clean_splits", "test_label_noise_published"),
     *("test_recent_past_gate", "test_two_at_once", "test_backfill_by_daemon", "test_examples", "test_gate_holds_back"),
     *("test_inference_history", "test_conversations", "test_credit", "test_what_users_hold", "test_reviews"),
     *("test_feature_attributions", "test_loop_latency", "test_shards", "test_mutations", "test_real_conversations"),
+    *("test_real_datasets", "test_incremental_versions", "test_sampled_datasets", "test_real_label_queue"),
 )
 
 

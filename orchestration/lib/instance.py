@@ -50,7 +50,7 @@ def quicken_sqlite() -> None:
 
     Dagster opens and closes a connection for each. With the last connection to a file SQLite moves its log into the
     file, and waits for the disk twice: so one is kept open. And a commit does not wait for the disk: with the log, a
-    killed process loses nothing of it, and a power cut the last events at most (docs/decisions/0021).
+    killed process loses nothing of it, and a power cut the last events at most (docs/decisions/0013).
     """
     if not event.contains(Engine, "connect", _quicken):
         event.listen(Engine, "connect", _quicken)
