@@ -16,7 +16,7 @@ from orchestration.lib.clean_rows import with_contamination
 from orchestration.lib.delta import Changes
 from orchestration.lib.gates import Gates, first_failure
 from orchestration.lib.ledger import ledger_metadata
-from orchestration.lib.publish import Staging
+from orchestration.lib.publish import Staging, clear_staging
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.recipe.every import DAY, snapshot_day
 from orchestration.lib.settings import Settings
@@ -70,6 +70,7 @@ def publish_partitions(
     published hold those rows, too, and follow.
     """
     catalog = Catalog(settings, recipe.name)
+    clear_staging(settings, recipe, catalog)
     recorded = catalog.partitions()
     to_gate = partitions_to_gate(
         asked=asked, recorded=recorded, loaded=list(ledger_metadata(settings, FEEDBACK, "ledger_version"))

@@ -35,12 +35,10 @@ class Staging:
 
     def __init__(self, settings: Settings, recipe: Recipe, catalog: Catalog, made: Candidate) -> None:
         self._settings, self._recipe, self._catalog, self._made = settings, recipe, catalog, made
-        # Beside the datasets where they are local: a rename is one step only within a file system.
-        root = Path(catalog.store.root) / ".staging" if catalog.store.is_local else settings.data_dir / ".scratch"
         self.splits: dict[str, int] = {}
         self._shards: list[Shard] = []
         self._data_files: list[dict[str, Any]] = []
-        self.folder = root / f"{recipe.name}-{made.day}-{uuid.uuid4().hex}"
+        self.folder = _staging_root(settings, catalog) / f"{recipe.name}-{made.day}-{uuid.uuid4().hex}"
 
     def __enter__(self) -> "Staging":
         for kind in (DATA, ROWS):
@@ -162,6 +160,17 @@ class Staging:
         assert made.version is not None
         self._catalog.add(made.version, self.folder)
         return manifest
+
+
+def clear_staging(settings: Settings, recipe: Recipe, catalog: Catalog) -> None:
+    """Removes what a run that was killed left of versions in the making. The caller holds the lock."""
+    for left in _staging_root(settings, catalog).glob(f"{recipe.name}-????-??-??-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _staging_root(settings: Settings, catalog: Catalog) -> Path:
+    """Beside the datasets where they are local: a rename is one step only within a file system."""
+    return Path(catalog.store.root) / ".staging" if catalog.store.is_local else settings.data_dir / ".scratch"
 
 
 def decisive_settings(settings: Settings, recipe: Recipe) -> dict[str, Any]:
