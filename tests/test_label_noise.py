@@ -271,7 +271,10 @@ ASKED = "label_noise: {label: label, from: [prompt, completion]}"
         ("{label: label, from: [prompt], folds: 1}", "label_noise.folds is 1; write 2 to 20"),
         ("{label: label, from: [prompt], most_rows: many}", "label_noise.most_rows is 'many'"),
         ("{label: label, from: [question]}", "label_noise: 'question' is none of the columns; add it there"),
-        ("{label: label, from: [prompt]}\nlimits: [x]\nsplit: {by: turn, shares: {train: 1}}", "needs 'turn'"),
+        (
+            "{label: label, from: [prompt]}\nlimits: [x]\nsplit: {by: judgement_count, shares: {train: 1}}",
+            "needs 'judgement_count'",
+        ),
     ],
 )
 def test_a_wrong_recipe_is_refused_with_field_and_cure(tmp_path: Path, instead: str, said: str) -> None:
