@@ -1,6 +1,6 @@
 """Why two versions of a dataset differ: each row that is in one only, or is another in it, with its cause."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,18 +71,21 @@ def _note_changes(connection: duckdb.DuckDBPyConnection, key: Sequence[str], asi
     A row that is alike but for the columns `aside` is one of the schema's, one that is but for those of label noise is
     of that.
     """
-    compared = {
-        name: changes_query(
-            before=hashed(connection, "from old", key, aside=columns),
-            after=hashed(connection, "from new", key, aside=columns),
-            key=key,
-        )
-        for name, columns in (("all", ()), ("schema", aside), ("noise", (QUALITY, ISSUE)))
+    in_either = column_types(connection, "from old").keys() | column_types(connection, "from new").keys()
+
+    def compared(columns: Collection[str]) -> str:
+        before, after = (hashed(connection, f"from {side}", key, aside=columns) for side in ("old", "new"))
+        return changes_query(before=before, after=after, key=key)
+
+    changes = compared(())
+    # A comparison reads all texts of both versions: where neither has the columns, it would find the same again.
+    otherwise = {
+        name: compared(columns) if in_either.intersection(columns) else "from changes"
+        for name, columns in (("schema", aside), ("noise", (QUALITY, ISSUE)))
     }
-    changes = compared.pop("all")
     beside = [
         f"left join (select {key_text(key)} as key from ({query})) as {name} using (key)"
-        for name, query in compared.items()
+        for name, query in otherwise.items()
     ]
     sides = []
     for side, unless in (("old", ADDED), ("new", REMOVED)):
@@ -106,7 +109,7 @@ def _note_changes(connection: duckdb.DuckDBPyConnection, key: Sequence[str], asi
             from sides group by key
         )
         select changes.change, named.*,
-            {", ".join(f"{name}.key is null as is_of_{name}" for name in compared)}
+            {", ".join(f"{name}.key is null as is_of_{name}" for name in otherwise)}
         from (select *, {key_text(key)} as key from changes) as changes
         inner join named using (key)
         {" ".join(beside)}
