@@ -7,11 +7,12 @@ code reads the environment for configuration. The table in the README is this fi
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+MIN_KEY_CHARACTERS = 16
 
 # Name, default, meaning. The README's table is made from it (a test compares them).
 SETTINGS: tuple[tuple[str, str, str], ...] = (
@@ -30,6 +31,8 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_EXPERIMENTS", "dbt_project/experiments.yml", "What is declared of experiments; relative to the README."),
     ("FEEDBACK_RECIPES", "recipes", "Folder of the datasets' recipes; relative to the README."),
     ("FEEDBACK_MODEL_REGISTRY", "<data dir>/models.yml", "The models that feature attributions explain; none without."),
+    ("FEEDBACK_PSEUDONYM_KEY", "none", "Key of the tokens that stand for user ids; several, oldest first, by commas."),
+    ("FEEDBACK_PSEUDONYM_KEY_FILE", "none", "File with these keys, one a line, readable by its owner only."),
     ("FEEDBACK_DATA_DOCS", "true", "Whether a run leaves Great Expectations Data Docs beside the datasets."),
     ("FEEDBACK_DUCKDB_MEMORY_LIMIT", "4GiB", "Memory that DuckDB may use before it spills to disk."),
     ("FEEDBACK_LOCK_TIMEOUT_SECONDS", "3600", "How long a run waits for another that writes the warehouse."),
@@ -42,6 +45,16 @@ class SettingsError(ValueError):
 
 class StateError(RuntimeError):
     """What was asked for is not there, or not yet; the message says what to do. A command exits with 1."""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A text that no log, traceback or metadata may show."""
+
+    _text: str = field(repr=False)
+
+    def reveal(self) -> str:
+        return self._text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +76,7 @@ class Settings:
     experiments: Path
     recipes: Path
     model_registry: Path
+    pseudonym_keys: tuple[Secret, ...]
     data_docs: bool
     duckdb_memory_limit: str
     lock_timeout_seconds: int
@@ -109,6 +123,7 @@ class Settings:
             experiments=_path(text("FEEDBACK_EXPERIMENTS")),
             recipes=_path(text("FEEDBACK_RECIPES")),
             model_registry=_registry("FEEDBACK_MODEL_REGISTRY", env, data_dir),
+            pseudonym_keys=_keys("FEEDBACK_PSEUDONYM_KEY", env, data_dir),
             data_docs=_boolean("FEEDBACK_DATA_DOCS", text("FEEDBACK_DATA_DOCS")),
             duckdb_memory_limit=_memory("FEEDBACK_DUCKDB_MEMORY_LIMIT", text("FEEDBACK_DUCKDB_MEMORY_LIMIT")),
             lock_timeout_seconds=_number("FEEDBACK_LOCK_TIMEOUT_SECONDS", text, at_least=0),
@@ -149,6 +164,29 @@ def _registry(name: str, env: Mapping[str, str], data_dir: Path) -> Path:
     if given and not _path(given).is_file():
         raise SettingsError(f"{name}={given!r} is no file; write it, or unset the variable to explain no model")
     return _path(given) if given else data_dir / "models.yml"
+
+
+def _keys(name: str, env: Mapping[str, str], data_dir: Path) -> tuple[Secret, ...]:
+    """The keys of a setting, or those in the file that `<name>_FILE` names; no error shows one."""
+    given, file = env.get(name), env.get(f"{name}_FILE")
+    if given and file:
+        raise SettingsError(f"{name} and {name}_FILE are both set; unset one")
+    keys = given.split(",") if given else _key_file(f"{name}_FILE", _path(file), data_dir) if file else []
+    if any(len(key) < MIN_KEY_CHARACTERS for key in keys):
+        raise SettingsError(
+            f"{name} has a key of fewer than {MIN_KEY_CHARACTERS} characters; make one with `openssl rand -hex 32`"
+        )
+    return tuple(Secret(key) for key in keys)
+
+
+def _key_file(name: str, path: Path, data_dir: Path) -> list[str]:
+    if not path.is_file():
+        raise SettingsError(f"{name}={str(path)!r} is no file")
+    if path.resolve().is_relative_to(data_dir.resolve()):
+        raise SettingsError(f"{name}={str(path)!r} is in the data folder; a key is kept apart from what it protects")
+    if path.stat().st_mode & 0o077:
+        raise SettingsError(f"{name}={str(path)!r} can be read by others than its owner; `chmod 600` it")
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def _number(name: str, text: Callable[[str], str], *, at_least: int) -> int:
