@@ -27,9 +27,9 @@ from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import file_sha256
 
 # What belongs to the place and not to what is computed there.
-_OF_THE_PLACE = (
+OF_THE_PLACE = (
     *("FEEDBACK_DATA_DIR", "FEEDBACK_LANDING_URL", "FEEDBACK_LEDGER_URL", "FEEDBACK_DATASETS_URL"),
-    *("FEEDBACK_WAREHOUSE", "FEEDBACK_MODEL_REGISTRY", "FEEDBACK_RECIPES", "DAGSTER_HOME"),
+    *("FEEDBACK_WAREHOUSE", "FEEDBACK_PUBLISHED_DIR", "FEEDBACK_MODEL_REGISTRY", "FEEDBACK_RECIPES", "DAGSTER_HOME"),
 )
 
 
@@ -47,7 +47,7 @@ def replay(
     if not days:
         raise StateError(f"the ledger has no day up to {as_of}; it begins where `attribution run` first loaded one")
     tell(f"replaying {min(days)} to {as_of} from {len(days)} ledger files into {into}")
-    kept = {name: value for name, value in os.environ.items() if name not in _OF_THE_PLACE}
+    kept = {name: value for name, value in os.environ.items() if name not in OF_THE_PLACE}
     own = {"FEEDBACK_DATA_DIR": str(into), "FEEDBACK_RECIPES": str(recipes or settings.recipes)}
     if settings.model_registry.exists():
         own["FEEDBACK_MODEL_REGISTRY"] = str(settings.model_registry)

@@ -21,6 +21,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_LEDGER_URL", "<data dir>/ledger", "Where the ledger is kept: a folder."),
     ("FEEDBACK_DATASETS_URL", "<data dir>/datasets", "Where versions are published: a folder."),
     ("FEEDBACK_WAREHOUSE", "<data dir>/warehouse.duckdb", "The DuckDB file that dbt builds."),
+    ("FEEDBACK_PUBLISHED_DIR", "<data dir>/published", "Folder of what analysts read; give it a group and a mode."),
     ("FEEDBACK_FIRST_DAY", "2019-01-01", "First received date that has a partition."),
     ("FEEDBACK_ATTRIBUTION_WINDOW_DAYS", "30", "How long after its inference feedback may come, in days."),
     ("FEEDBACK_EARLY_TOLERANCE_MINUTES", "5", "How far feedback may precede its inference (clock skew)."),
@@ -66,6 +67,7 @@ class Settings:
     ledger_url: str
     datasets_url: str
     warehouse: Path
+    published_dir: Path
     first_day: date
     attribution_window_days: int
     early_tolerance_minutes: int
@@ -113,6 +115,7 @@ class Settings:
             ledger_url=_folder("FEEDBACK_LEDGER_URL", place("FEEDBACK_LEDGER_URL", "ledger")),
             datasets_url=_folder("FEEDBACK_DATASETS_URL", place("FEEDBACK_DATASETS_URL", "datasets")),
             warehouse=_path(env.get("FEEDBACK_WAREHOUSE") or str(data_dir / "warehouse.duckdb")),
+            published_dir=_path(env.get("FEEDBACK_PUBLISHED_DIR") or str(data_dir / "published")),
             first_day=_day("FEEDBACK_FIRST_DAY", text("FEEDBACK_FIRST_DAY")),
             attribution_window_days=_number("FEEDBACK_ATTRIBUTION_WINDOW_DAYS", text, at_least=0),
             early_tolerance_minutes=_number("FEEDBACK_EARLY_TOLERANCE_MINUTES", text, at_least=0),
