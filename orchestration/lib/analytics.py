@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import duckdb
 
+from orchestration.lib import encryption
 from orchestration.lib.field_sql import quote
 from orchestration.lib.recipe.privacy import TEXT, holds
 from orchestration.lib.row_hash import identifier
@@ -79,7 +80,7 @@ def publish_analytics(settings: Settings, marts: Sequence[str]) -> PublishedAnal
     try:
         with read_warehouse(settings) as connection:
             columns, withheld = _columns(connection, marts)
-            with _database(connection, beside):
+            with _database(connection, settings, beside):
                 rows = {mart: _copy(connection, mart, columns[mart]) for mart in columns}
         # Nobody's to write: whoever forgets to open it read-only is told by DuckDB.
         beside.chmod(0o444 & ~_umask())
@@ -110,9 +111,9 @@ def _columns(
 
 
 @contextmanager
-def _database(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
+def _database(connection: duckdb.DuckDBPyConnection, settings: Settings, path: Path) -> Iterator[None]:
     """A new file, in one transaction: hundreds of them, a column's comment each, would wait for the disk as often."""
-    connection.execute(f"attach {quote(str(path))} as {_BESIDE}")
+    encryption.attach(connection, settings, path, _BESIDE, read_only=False, use=encryption.ANALYTICS)
     connection.execute("begin")
     yield
     connection.execute("commit")

@@ -9,6 +9,7 @@ import duckdb
 from orchestration.formats.column_types import parse
 from orchestration.lib.card_statistics import length_measures
 from orchestration.lib.catalog import Catalog
+from orchestration.lib.encryption import copy_options
 from orchestration.lib.fingerprints import Fingerprints
 from orchestration.lib.parent_files import parent_files
 from orchestration.lib.recipe import Recipe
@@ -83,7 +84,7 @@ def _hash_rows(
     if base is None or not shared:
         return hash_all(connection, snapshot, measures)
     days = compare(connection, snapshot, base)
-    found = shards(days, recipe, day, written_as(snapshot, measures))
+    found = shards(days, recipe, day, written_as(snapshot, measures, copy_options(settings)))
     to_read = {of_shard for shard in found if shard.content not in shared for of_shard in shard.days}
     known_days = {of_shard for of_shard in to_read if of_shard is not None}
     if len(known_days) < len(to_read):

@@ -10,6 +10,7 @@ from duckdb.sqltypes import DuckDBPyType
 
 from orchestration.formats import DataFiles
 from orchestration.formats.column_types import FLOATS, INTEGERS, element_of, fields_of
+from orchestration.lib import parquet_files
 from orchestration.lib.field_sql import quote
 from orchestration.lib.row_hash import identifier
 
@@ -153,7 +154,7 @@ def _lengths_of(column: str, kind: DuckDBPyType) -> dict[str, str]:
 
 
 def _read(paths: Sequence[Path]) -> str:
-    return f"read_parquet([{', '.join(quote(str(path)) for path in paths)}])"
+    return parquet_files.read(paths)
 
 
 def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from orchestration.lib.field_sql import quote
+from orchestration.lib import parquet_files
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import Store
 
@@ -90,10 +90,11 @@ class Catalog:
 
     def rows_query(self, version: str, *, split_as: str | None = None) -> str:
         """SQL for the rows of a version, all splits together; `split_as` names a column for the split of each."""
-        urls = f"[{', '.join(quote(url) for url in self.data_urls(version))}]"
+        urls = self.data_urls(version)
         if split_as is None:
-            return f"select * from read_parquet({urls})"
-        return f"select * exclude (filename), {SPLIT_OF_FILE} as {split_as} from read_parquet({urls}, filename = true)"
+            return f"select * from {parquet_files.read(urls)}"
+        rows = parquet_files.read(urls, options="filename = true")
+        return f"select * exclude (filename), {SPLIT_OF_FILE} as {split_as} from {rows}"
 
     def published(self, version: str) -> Mapping[str, Any]:
         """The manifest of a version that somebody asked for. Raises StateError, naming those that there are."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.formats import data_files
+from orchestration.lib import parquet_files
 from orchestration.lib.card_statistics import Statistics
 from orchestration.lib.field_sql import quote
 
@@ -23,7 +24,7 @@ def class_balance(connection: duckdb.DuckDBPyConnection, folder: Path, found: St
     classes: Classes = {column: dict(values) for column, values in found.classes.items()}
     if any(number.column == _REWARD for number in found.numbers):
         rows = " union all ".join(
-            f"select {quote(split)} as split, {_REWARD} from read_parquet([{', '.join(quote(str(p)) for p in paths)}])"
+            f"select {quote(split)} as split, {_REWARD} from {parquet_files.read(paths)}"
             for split, paths in data_files(folder).items()
         )
         counts = connection.execute(

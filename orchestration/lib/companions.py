@@ -43,7 +43,8 @@ def write_companions(
     told = {
         **manifest,
         "classes": class_balance(connection, folder, found),
-        "formats": write_formats(connection, folder, recipe.formats, types),
+        # They would hold the rows in clear: who decrypts the version has them written.
+        "formats": {} if "encryption" in manifest else write_formats(connection, folder, recipe.formats, types),
         "files": version_files(folder, known),
     }
     (folder / "plots").mkdir()

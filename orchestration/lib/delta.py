@@ -60,11 +60,12 @@ def write_delta(
     before: str,
     after: str,
     where: str,
+    options: str,
 ) -> Changes:
     """Writes what turns `before` into `after` as `delta/<change>.parquet`, for each change that there is.
 
     Added and changed rows are whole, with the split that they are in as `split_`; of removed ones there is the key.
-    `where` tells which rows of the snapshot may be among them.
+    `where` tells which rows of the snapshot may be among them; `options` are further ones of COPY.
     """
     query = changes_query(before=before, after=after, key=snapshot.key)
     connection.execute(f"create or replace temp table {_CHANGES} as {query}")
@@ -75,7 +76,8 @@ def write_delta(
         of_change = f"select {keys} from {_CHANGES} where change = '{change}'"
         whole = f"select {_columns(snapshot.types)}, {snapshot.split} as split_ from {snapshot.rows} where {where}"
         rows = of_change if change == REMOVED else f"from ({whole}) semi join ({of_change}) using ({keys})"
-        connection.execute(f"copy (from ({rows}) order by {keys}) to '{folder}/delta/{change}.parquet' ({PARQUET})")
+        target = f"{folder}/delta/{change}.parquet"
+        connection.execute(f"copy (from ({rows}) order by {keys}) to '{target}' ({PARQUET}{options})")
     return Changes(counts.get(ADDED, 0), counts.get(CHANGED, 0), counts.get(REMOVED, 0))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.lib import encryption
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
@@ -33,6 +34,7 @@ def connect(
     """An in-memory connection; `attach` opens database files read-only under the given names."""
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
+        encryption.prepare(connection, settings)
         for statement in memory_settings(settings):
             connection.execute(statement)
         if threads:
@@ -42,5 +44,5 @@ def connect(
             if not store.is_local:
                 connection.register_filesystem(store.fs)
         for name, path in (attach or {}).items():
-            connection.execute(f"attach '{path}' as {name} (read_only)")
+            encryption.attach(connection, settings, path, name, read_only=True)
         yield connection

@@ -14,6 +14,7 @@ from datetime import date
 
 import duckdb
 
+from orchestration.lib.encryption import copy_options
 from orchestration.lib.row_hashes import Base, Day, fingerprint_columns, write_fingerprints
 from orchestration.lib.settings import Settings
 from orchestration.lib.snapshot import Snapshot
@@ -29,6 +30,7 @@ class Fingerprints:
 
     def __init__(self, settings: Settings, dataset: str) -> None:
         self._folder = settings.data_dir / ".fingerprints" / dataset
+        self._options = copy_options(settings)
 
     def of(self, version: str, snapshot: Snapshot) -> Base | None:
         """Those of a version, if there are any and they are of the same columns."""
@@ -48,7 +50,7 @@ class Fingerprints:
         beside = self._folder / f".{uuid.uuid4().hex}"
         beside.mkdir(parents=True)
         try:
-            write_fingerprints(connection, beside / _ROWS)
+            write_fingerprints(connection, beside / _ROWS, options=self._options)
             told = [asdict(day) | {"known_date": str(day.known_date)} for day in days]
             (beside / _DAYS).write_text(json_text(told), encoding="utf-8")
             beside.rename(target)

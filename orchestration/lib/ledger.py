@@ -21,9 +21,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from orchestration.contracts.fields import Stream
+from orchestration.lib import parquet_files
 from orchestration.lib.duck import connect
 from orchestration.lib.landing import CHUNK_LINES, LandingFile, LineReader, landing_files
 from orchestration.lib.ledger_sql import ledger_columns, ledger_query
@@ -32,8 +32,6 @@ from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
 LEDGER_FILE = "part-00000.parquet"
-# zstd level 1 loads 20 % faster than 3 for 10 % more bytes (DESIGN section 6).
-COMPRESSION_LEVEL = 1
 
 
 class LedgerError(RuntimeError):
@@ -76,7 +74,7 @@ def load_partition(
     """
     landing, ledger = Store(settings.landing_url), Store(settings.ledger_url)
     files = landing_files(landing, stream.name, day)
-    if not files and (kept := _loaded_before(ledger, stream, day)) and kept.lines:
+    if not files and (kept := _loaded_before(settings, ledger, stream, day)) and kept.lines:
         tell(
             f"{stream.name} {day}: its {kept.files} landing files are gone, so its {kept.lines:,} lines stay in the "
             "ledger as they were read; put the files back to have them read again"
@@ -93,25 +91,27 @@ def load_partition(
             raise LedgerError(f"{stream.name} {day}: {reader.lines} lines were read but {rows} rows written")
         size = beside.stat().st_size
         target = ledger_path(stream.name, day)
-        if not ledger.has_same(beside, target):
+        if not parquet_files.has_same(settings, ledger, beside, target):
             with warehouse_lock(settings, holder=holder, tell=tell):
-                ledger.put(beside, target)
+                parquet_files.put(settings, ledger, beside, target)
     finally:
-        beside.unlink(missing_ok=True)
+        parquet_files.discard(beside)
     dead_letters = {reason: n for reason, n in sorted(rows_by_reason.items(), key=str) if reason is not None}
     return LedgerPartition(stream.name, day, rows, dead_letters, len(files), size)
 
 
-def _loaded_before(ledger: Store, stream: Stream, day: date) -> LedgerPartition | None:
+def _loaded_before(settings: Settings, ledger: Store, stream: Stream, day: date) -> LedgerPartition | None:
     """What the ledger has of a day; None if it was never loaded."""
     path = Path(ledger.full(ledger_path(stream.name, day)))
     if not path.exists():
         return None
-    parquet = pq.ParquetFile(path)
-    reasons = Counter(parquet.read(columns=["dead_letter_reason"])["dead_letter_reason"].to_pylist())
-    dead_letters = {reason: n for reason, n in sorted(reasons.items(), key=str) if reason is not None}
-    files = len(json.loads(parquet.metadata.metadata[b"landing_files"]))
-    return LedgerPartition(stream.name, day, parquet.metadata.num_rows, dead_letters, files, path.stat().st_size)
+    files = len(json.loads(parquet_files.metadata_of(settings, path)["landing_files"]))
+    with connect(settings) as connection:
+        reasons = connection.execute(
+            f"select dead_letter_reason, count(*) from {parquet_files.read([path])} group by all"
+        ).fetchall()
+    dead_letters = {reason: n for reason, n in sorted(reasons, key=str) if reason is not None}
+    return LedgerPartition(stream.name, day, sum(n for _, n in reasons), dead_letters, files, path.stat().st_size)
 
 
 def _write(
@@ -130,19 +130,25 @@ def _write(
         workers = [
             stack.enter_context(connect(settings, threads=1)) for _ in range(os.cpu_count() or 1 if files else 0)
         ]
-        writer = stack.enter_context(
-            pq.ParquetWriter(target, arrow_schema(stream), compression="zstd", compression_level=COMPRESSION_LEVEL)
-        )
         landed = fingerprint(files)
         version = hashlib.sha256(f"{landed}\n{query}\n{settings.max_line_bytes}".encode()).hexdigest()[:16]
-        writer.add_key_value_metadata(
-            {"landing_files": landed, "schema_version": str(stream.version), "ledger_version": version}
-        )
         pool = stack.enter_context(ThreadPoolExecutor(max(1, len(workers))))
-        for table in _in_order(pool, workers, query, reader.chunks()):
-            writer.write_table(table, row_group_size=CHUNK_LINES)
-            reasons.update({r["values"]: r["counts"] for r in pc.value_counts(table["dead_letter_reason"]).to_pylist()})
+        parquet_files.write(
+            settings,
+            target,
+            arrow_schema(stream),
+            _counted(_in_order(pool, workers, query, reader.chunks()), reasons),
+            metadata={"landing_files": landed, "schema_version": str(stream.version), "ledger_version": version},
+            row_group_size=CHUNK_LINES,
+        )
     return dict(reasons)
+
+
+def _counted(tables: Iterator[pa.Table], reasons: Counter[str]) -> Iterator[pa.Table]:
+    """The tables; the rows of those that were taken are counted by dead letter reason."""
+    for table in tables:
+        reasons.update({r["values"]: r["counts"] for r in pc.value_counts(table["dead_letter_reason"]).to_pylist()})
+        yield table
 
 
 def _in_order(
@@ -188,7 +194,31 @@ def _parse(worker: duckdb.DuckDBPyConnection, query: str, chunk: pa.Table) -> pa
 def schema_version_of(settings: Settings, stream: Stream, day: date) -> int:
     """The schema version that a loaded day's file was written with."""
     path = Store(settings.ledger_url).full(ledger_path(stream.name, day))
-    return int(pq.read_metadata(path).metadata[b"schema_version"])
+    return int(parquet_files.metadata_of(settings, path)["schema_version"])
+
+
+def ledger_rows(settings: Settings, stream: str, *, options: str = "hive_partitioning = true") -> str:
+    """SQL for the rows of a stream, whatever schema version each day's file has; None of its days may be missing."""
+    ledger = Store(settings.ledger_url)
+    if settings.encryption_key is None:
+        return f"read_parquet('{ledger.url(stream)}/received_date=*/{LEDGER_FILE}', {options}, union_by_name = true)"
+    paths = [ledger.full(f"{stream}/{folder}/{LEDGER_FILE}") for folder in ledger.folders(stream)]
+    return rows_of_files(settings, [path for path in paths if Path(path).exists()], options=options)
+
+
+def rows_of_files(settings: Settings, paths: Sequence[str], *, options: str = "hive_partitioning = true") -> str:
+    """SQL for the rows of ledger files of one stream.
+
+    Encrypted ones are put together by their schema versions: DuckDB breaks when it is to read them by their columns'
+    names (duckdb/duckdb#21508).
+    """
+    if settings.encryption_key is None:
+        return parquet_files.read(paths, options=f"{options}, union_by_name = true")
+    versions: dict[str, list[str]] = {}
+    for path in paths:
+        versions.setdefault(parquet_files.metadata_of(settings, path)["schema_version"], []).append(path)
+    of_versions = [f"select * from {parquet_files.read(of, options=options)}" for of in versions.values()]
+    return f"({' union all by name '.join(of_versions)})"
 
 
 def ledger_metadata(settings: Settings, stream: Stream, key: str) -> dict[date, str]:
@@ -204,6 +234,14 @@ def ledger_metadata_by_key(settings: Settings, stream: Stream, keys: Sequence[st
     told: dict[str, dict[date, str]] = {key: {} for key in keys}
     ledger = Store(settings.ledger_url)
     if not ledger.folders(stream.name):
+        return told
+    if settings.encryption_key:
+        for folder in ledger.folders(stream.name):
+            day = date.fromisoformat(folder.removeprefix("received_date="))
+            path = ledger.full(ledger_path(stream.name, day))
+            of_file = parquet_files.metadata_of(settings, path) if Path(path).exists() else {}
+            for key in keys & of_file.keys():
+                told[key][day] = of_file[key]
         return told
     with connect(settings, stores=(ledger,)) as connection:
         rows = connection.execute(

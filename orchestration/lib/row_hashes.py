@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.lib.field_sql import quote
+from orchestration.lib import parquet_files
 from orchestration.lib.row_hash import add_sha256, as_text, identifier, row_hash
 from orchestration.lib.snapshot import BESIDE, Snapshot
 
@@ -57,7 +57,7 @@ def compare(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, base: Bas
         create or replace table {_FOUND} as
         select rows.*, old.row_sha256
         from ({_fingerprints(snapshot)}) as rows
-        left join read_parquet({quote(str(base.fingerprints))}) as old
+        left join {parquet_files.read([base.fingerprints])} as old
             on rows.key_hash = old.key_hash and rows.fingerprint = old.fingerprint
             and rows.split_ = old.split_ and rows.known_date is not distinct from old.known_date
         """
@@ -122,11 +122,12 @@ def _exact(column: str, kind: str) -> str:
     return as_text(column, kind) if "DOUBLE" in kind or "FLOAT" in kind else identifier(column)
 
 
-def write_fingerprints(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
-    """Writes those of all rows of the snapshot, for the next to compare with."""
+def write_fingerprints(connection: duckdb.DuckDBPyConnection, target: Path, *, options: str) -> None:
+    """Writes those of all rows of the snapshot, for the next to compare with; `options` are further ones of COPY."""
     of_rows = f"select {_FINGERPRINT}, row_sha256 from"
     connection.execute(
-        f"copy ({of_rows} {_FOUND} union all {of_rows} {HASHES}) to '{target}' (format parquet, compression snappy)"
+        f"copy ({of_rows} {_FOUND} union all {of_rows} {HASHES}) to '{target}' "
+        f"(format parquet, compression snappy{options})"
     )
 
 

@@ -6,9 +6,12 @@ code reads the environment for configuration. The table in the README is this fi
 
 import os
 import re
+import shlex
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -34,6 +37,13 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_MODEL_REGISTRY", "<data dir>/models.yml", "The models that feature attributions explain; none without."),
     ("FEEDBACK_PSEUDONYM_KEY", "none", "Key of the tokens that stand for user ids; several, oldest first, by commas."),
     ("FEEDBACK_PSEUDONYM_KEY_FILE", "none", "File with these keys, one a line, readable by its owner only."),
+    (
+        "FEEDBACK_ENCRYPTION_KEY",
+        "none",
+        "Key that ledger, datasets and warehouse are encrypted with.",
+    ),
+    ("FEEDBACK_ENCRYPTION_KEY_FILE", "none", "File with that key, readable by its owner only."),
+    ("FEEDBACK_ENCRYPTION_KEY_COMMAND", "none", "Command that prints that key, e.g. of a key management service."),
     ("FEEDBACK_DATA_DOCS", "true", "Whether a run leaves Great Expectations Data Docs beside the datasets."),
     ("FEEDBACK_DUCKDB_MEMORY_LIMIT", "4GiB", "Memory that DuckDB may use before it spills to disk."),
     ("FEEDBACK_LOCK_TIMEOUT_SECONDS", "3600", "How long a run waits for another that writes the warehouse."),
@@ -79,6 +89,7 @@ class Settings:
     recipes: Path
     model_registry: Path
     pseudonym_keys: tuple[Secret, ...]
+    encryption_key: Secret | None
     data_docs: bool
     duckdb_memory_limit: str
     lock_timeout_seconds: int
@@ -127,6 +138,7 @@ class Settings:
             recipes=_path(text("FEEDBACK_RECIPES")),
             model_registry=_registry("FEEDBACK_MODEL_REGISTRY", env, data_dir),
             pseudonym_keys=_keys("FEEDBACK_PSEUDONYM_KEY", env, data_dir),
+            encryption_key=_encryption_key("FEEDBACK_ENCRYPTION_KEY", env, data_dir),
             data_docs=_boolean("FEEDBACK_DATA_DOCS", text("FEEDBACK_DATA_DOCS")),
             duckdb_memory_limit=_memory("FEEDBACK_DUCKDB_MEMORY_LIMIT", text("FEEDBACK_DUCKDB_MEMORY_LIMIT")),
             lock_timeout_seconds=_number("FEEDBACK_LOCK_TIMEOUT_SECONDS", text, at_least=0),
@@ -180,6 +192,30 @@ def _keys(name: str, env: Mapping[str, str], data_dir: Path) -> tuple[Secret, ..
             f"{name} has a key of fewer than {MIN_KEY_CHARACTERS} characters; make one with `openssl rand -hex 32`"
         )
     return tuple(Secret(key) for key in keys)
+
+
+def _encryption_key(name: str, env: Mapping[str, str], data_dir: Path) -> Secret | None:
+    """The one key of a setting, of its file or of its command."""
+    command = env.get(f"{name}_COMMAND")
+    if command and (env.get(name) or env.get(f"{name}_FILE")):
+        raise SettingsError(f"{name}_COMMAND is set and so is {name} or {name}_FILE; unset one")
+    keys = _keys(name, {name: _key_of_command(f"{name}_COMMAND", command)} if command else env, data_dir)
+    if len(keys) > 1:
+        raise SettingsError(f"{name} is one key, and there are {len(keys)}")
+    return keys[0] if keys else None
+
+
+@cache
+def _key_of_command(name: str, command: str) -> str:
+    """What a command prints; it runs once in a process, and what it says of errors goes where ours do."""
+    try:
+        said = subprocess.run(shlex.split(command), stdout=subprocess.PIPE, check=False, timeout=60)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise SettingsError(f"{name}={command!r} can not be run: {type(error).__name__}") from None
+    key = said.stdout.decode(errors="replace").strip()
+    if said.returncode or not key:
+        raise SettingsError(f"{name}={command!r} ended with exit code {said.returncode} and gave no key")
+    return key
 
 
 def _key_file(name: str, path: Path, data_dir: Path) -> list[str]:
