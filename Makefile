@@ -80,6 +80,10 @@ benchmark-near-duplicates: install ## Find near-duplicates beside a bare COPY of
 benchmark-publishing: install ## Time publishing beside a bare COPY, and a next day with 1 % of changes
 	@$(BIN)/python -m benchmarks.publishing
 
+.PHONY: benchmark-encryption
+benchmark-encryption: install ## Run a day and read it with and without encryption
+	@$(BIN)/python -m benchmarks.encryption
+
 .PHONY: schemas
 schemas: install ## Check the events' schema versions; write JSON Schemas, docs/events.md and dbt's columns
 	@$(BIN)/python -m orchestration.contracts.published

@@ -2,9 +2,11 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,17 @@ class Cost:
 
 
 def run_range(
-    data_dir: Path, first: date, last: date, *, memory_limit: str | None = None, recipes: Path | None = None
+    data_dir: Path,
+    first: date,
+    last: date,
+    *,
+    memory_limit: str | None = None,
+    recipes: Path | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Cost:
     """`attribution run` in a process of its own, with its log in the data folder. Raises where it does not land."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("FEEDBACK_", "DAGSTER_HOME"))}
-    own = {"FEEDBACK_DATA_DIR": str(data_dir), "FEEDBACK_DATA_DOCS": "false"}
+    own = {"FEEDBACK_DATA_DIR": str(data_dir), "FEEDBACK_DATA_DOCS": "false", **settings}
     if memory_limit:
         own["FEEDBACK_DUCKDB_MEMORY_LIMIT"] = memory_limit
     if recipes:

@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
     datasets = commands.add_parser("datasets", help="list the datasets and their versions, with counts")
     datasets.set_defaults(do=_datasets)
-    actions = datasets.add_subparsers(dest="action", metavar="{diff,trace,rebuild,contamination}")
+    actions = datasets.add_subparsers(dest="action", metavar="{diff,trace,rebuild,decrypt,contamination}")
     diff = actions.add_parser("diff", help="tell why two versions of a dataset differ")
     diff.add_argument("name", help="the dataset")
     diff.add_argument("before", metavar="VERSION")
@@ -72,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     rebuild.add_argument("version", metavar="VERSION")
     rebuild.add_argument("--into", type=Path, metavar="FOLDER", help="keep what is made here (default: thrown away)")
     rebuild.set_defaults(do=_rebuild)
+
+    decrypt = actions.add_parser("decrypt", help="write an encrypted version in clear, as trainers load it")
+    decrypt.add_argument("name", help="the dataset")
+    decrypt.add_argument("version", metavar="VERSION")
+    decrypt.add_argument("--into", type=Path, required=True, metavar="FOLDER", help="an empty folder, or a new one")
+    decrypt.set_defaults(do=_decrypt)
 
     check = actions.add_parser("contamination", help="tell which rows of a version are near the texts of a file")
     check.add_argument("name", help="the dataset")
@@ -97,6 +103,11 @@ def _parser() -> argparse.ArgumentParser:
     letters.set_defaults(do=_dead_letters)
 
     _add_review(commands.add_parser("review", help="see what waits for a reviewer, and decide"))
+
+    encrypt = commands.add_parser("encrypt", help="encrypt what was written before there was a key")
+    encrypt.set_defaults(do=_encrypt)
+    key = commands.add_parser("analytics-key", help="print the key that opens the encrypted published/analytics.duckdb")
+    key.set_defaults(do=_analytics_key)
 
     ui = commands.add_parser("ui", help="start the Dagster UI and daemon on the same data")
     ui.add_argument("--port", default="3000", help="port on 127.0.0.1 (default 3000)")
@@ -226,6 +237,28 @@ def _rebuild(parser: argparse.ArgumentParser, settings: Settings, given: argpars
     for path, is_same in rebuilt.same.items():
         print(f"{path}: {'the same bytes' if is_same else 'other bytes'}")
     return EXIT_OK if rebuilt.is_same else EXIT_STOPPED
+
+
+def _decrypt(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.encrypted_versions import decrypt
+
+    decrypt(settings, given.name, given.version, given.into.absolute())
+    print(f"{given.into} holds {given.name} {given.version} in clear; its files are those that its manifest lists")
+    return EXIT_OK
+
+
+def _encrypt(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.encrypt_stored import encrypt_stored
+
+    print(encrypt_stored(settings, tell=_tell))
+    return EXIT_OK
+
+
+def _analytics_key(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.encryption import ANALYTICS, derived, needed_key
+
+    print(derived(needed_key(settings), ANALYTICS).reveal())
+    return EXIT_OK
 
 
 def _contamination(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:

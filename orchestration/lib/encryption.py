@@ -43,6 +43,13 @@ def derived(key: Secret, use: str) -> Secret:
     return Secret(base64.b64encode(digest).decode())
 
 
+def needed_key(settings: Settings) -> Secret:
+    """The key. Raises SettingsError where none is set."""
+    if settings.encryption_key is None:
+        raise SettingsError(f"there is no key: set {SETTING}")
+    return settings.encryption_key
+
+
 def copy_options(settings: Settings) -> str:
     """What is appended to the options of a COPY to Parquet."""
     return COPY_OPTION if settings.encryption_key else ""

@@ -80,6 +80,8 @@ def load_partition(
             "ledger as they were read; put the files back to have them read again"
         )
         return kept
+    for folder in ledger.folders(stream.name):  # none is to be written with another key, or in clear beside them
+        parquet_files.check_key(settings, ledger.full(f"{stream.name}/{folder}/{LEDGER_FILE}"))
     reader = LineReader(landing, files, max_line_bytes=settings.max_line_bytes)
     scratch = settings.data_dir / ".scratch"
     scratch.mkdir(parents=True, exist_ok=True)
@@ -103,7 +105,7 @@ def load_partition(
 def _loaded_before(settings: Settings, ledger: Store, stream: Stream, day: date) -> LedgerPartition | None:
     """What the ledger has of a day; None if it was never loaded."""
     path = Path(ledger.full(ledger_path(stream.name, day)))
-    if not path.exists():
+    if not parquet_files.is_there(path):
         return None
     files = len(json.loads(parquet_files.metadata_of(settings, path)["landing_files"]))
     with connect(settings) as connection:
@@ -201,9 +203,11 @@ def ledger_rows(settings: Settings, stream: str, *, options: str = "hive_partiti
     """SQL for the rows of a stream, whatever schema version each day's file has; None of its days may be missing."""
     ledger = Store(settings.ledger_url)
     if settings.encryption_key is None:
+        for folder in ledger.folders(stream)[-1:]:
+            parquet_files.check_key(settings, ledger.full(f"{stream}/{folder}/{LEDGER_FILE}"))
         return f"read_parquet('{ledger.url(stream)}/received_date=*/{LEDGER_FILE}', {options}, union_by_name = true)"
     paths = [ledger.full(f"{stream}/{folder}/{LEDGER_FILE}") for folder in ledger.folders(stream)]
-    return rows_of_files(settings, [path for path in paths if Path(path).exists()], options=options)
+    return rows_of_files(settings, [path for path in paths if parquet_files.is_there(path)], options=options)
 
 
 def rows_of_files(settings: Settings, paths: Sequence[str], *, options: str = "hive_partitioning = true") -> str:
@@ -239,10 +243,12 @@ def ledger_metadata_by_key(settings: Settings, stream: Stream, keys: Sequence[st
         for folder in ledger.folders(stream.name):
             day = date.fromisoformat(folder.removeprefix("received_date="))
             path = ledger.full(ledger_path(stream.name, day))
-            of_file = parquet_files.metadata_of(settings, path) if Path(path).exists() else {}
+            of_file = parquet_files.metadata_of(settings, path) if parquet_files.is_there(path) else {}
             for key in keys & of_file.keys():
                 told[key][day] = of_file[key]
         return told
+    for folder in ledger.folders(stream.name)[-1:]:
+        parquet_files.check_key(settings, ledger.full(f"{stream.name}/{folder}/{LEDGER_FILE}"))
     with connect(settings, stores=(ledger,)) as connection:
         rows = connection.execute(
             "select decode(key), regexp_extract(file_name, 'received_date=([0-9-]+)', 1)::date, decode(value) "

@@ -70,22 +70,22 @@ def write(
             f"copy (from rows) to {quote(str(target))} (format parquet, compression zstd, "
             f"compression_level {COMPRESSION_LEVEL}{groups}{copy_options(settings)})"
         )
-    _beside(target).write_text(json_text({**metadata, _KEY_CHECK: key_check(settings)}), encoding="utf-8")
+    beside(target).write_text(json_text({**metadata, _KEY_CHECK: key_check(settings)}), encoding="utf-8")
 
 
 def put(settings: Settings, store: Store, local: Path, path: str) -> None:
     """Moves a written file in, its metadata last: where that is older than the file, the file is read again."""
     store.put(local, path)
     if settings.encryption_key:
-        store.put(_beside(local), str(_beside(path)))
+        store.put(beside(local), str(beside(path)))
     else:
-        _beside(store.full(path)).unlink(missing_ok=True)
+        beside(store.full(path)).unlink(missing_ok=True)
 
 
 def discard(local: Path) -> None:
     """Removes what `write` wrote, if it was not moved."""
     local.unlink(missing_ok=True)
-    _beside(local).unlink(missing_ok=True)
+    beside(local).unlink(missing_ok=True)
 
 
 def has_same(settings: Settings, store: Store, local: Path, path: str) -> bool:
@@ -93,7 +93,7 @@ def has_same(settings: Settings, store: Store, local: Path, path: str) -> bool:
     target = Path(store.full(path))
     if settings.encryption_key is None or not target.exists() or not is_encrypted(target):
         return store.has_same(local, path)
-    if not _beside(target).exists() or metadata_of(settings, local) != metadata_of(settings, target):
+    if not beside(target).exists() or metadata_of(settings, local) != metadata_of(settings, target):
         return False
     with connect(settings) as connection:
         told = [connection.execute(rows_digest(file)).fetchone() for file in (local, target)]
@@ -102,7 +102,19 @@ def has_same(settings: Settings, store: Store, local: Path, path: str) -> bool:
 
 def rows_digest(path: Path) -> str:
     """SQL that tells a file's rows, in their order, from others."""
-    return f"select count(*), bit_xor(hash(rows)) from {read([path], options='file_row_number = true')} as rows"
+    options = "file_row_number = true, hive_partitioning = false"
+    return f"select count(*), bit_xor(hash(rows)) from {read([path], options=options)} as rows"
+
+
+def check_key(settings: Settings, path: str | Path) -> None:
+    """Raises EncryptionError where a file is encrypted, and not with the key that is set."""
+    if is_there(path) and is_encrypted(path):
+        metadata_of(settings, path)
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether a file is there whole: encrypted, it counts once its metadata are beside it."""
+    return Path(path).exists() and (not is_encrypted(path) or beside(path).exists())
 
 
 def metadata_of(settings: Settings, path: str | Path) -> dict[str, str]:
@@ -110,14 +122,21 @@ def metadata_of(settings: Settings, path: str | Path) -> dict[str, str]:
     if settings.encryption_key is None:
         if is_encrypted(path):
             raise EncryptionError(f"{path} is encrypted; set {SETTING} to the key that it was written with")
-        return {key.decode(): value.decode() for key, value in (pq.read_metadata(path).metadata or {}).items()}
+        return plain_metadata(path)
     if not is_encrypted(path):
         raise EncryptionError(f"{path} is not encrypted, and {SETTING} is set; run `attribution encrypt`, or unset it")
-    told: dict[str, str] = json.loads(_beside(path).read_text(encoding="utf-8"))
+    told: dict[str, str] = json.loads(beside(path).read_text(encoding="utf-8"))
     if told.pop(_KEY_CHECK) != key_check(settings):
         raise EncryptionError(f"{SETTING} is not the key that {path} was written with; set that one")
     return told
 
 
-def _beside(path: str | Path) -> Path:
+def plain_metadata(path: str | Path) -> dict[str, str]:
+    """The metadata of a file in clear, without pyarrow's own."""
+    told = pq.read_metadata(path).metadata or {}
+    return {key.decode(): value.decode() for key, value in told.items() if key != b"ARROW:schema"}
+
+
+def beside(path: str | Path) -> Path:
+    """Where the metadata of an encrypted file are."""
     return Path(path).with_suffix(".json")

@@ -17,8 +17,10 @@ from typing import Any
 
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.json_schema import STREAMS
+from orchestration.lib import parquet_files
 from orchestration.lib.catalog import Catalog
 from orchestration.lib.clean_rows import held_out_files
+from orchestration.lib.encrypted_versions import same_in_clear
 from orchestration.lib.ledger import ledger_metadata, ledger_path
 from orchestration.lib.made_with import differences_from
 from orchestration.lib.publish import decisive_settings
@@ -65,12 +67,18 @@ def _link_days(settings: Settings, stream: Stream, as_of: date, into: Path) -> l
             source = Path(settings.ledger_url) / ledger_path(stream.name, day)
             target = into / "ledger" / ledger_path(stream.name, day)
             target.parent.mkdir(parents=True)
-            try:
-                os.link(source, target)
-            except OSError:  # another file system
-                shutil.copy2(source, target)
+            _link(source, target)
+            if (metadata := parquet_files.beside(source)).exists():
+                _link(metadata, parquet_files.beside(target))
             linked.append(day)
     return linked
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,9 @@ def rebuild(
                 f"it followed {manifest['parent_version']}, which the ledger and this recipe do not make any more, and "
                 f"follows {parent} now: delta, card and Croissant tell of that one; the data do not depend on it"
             )
+        if "encryption" in manifest:
+            there = Path(Catalog(settings, name).store.full(f"{name}/{version}"))
+            return Rebuilt([], same_in_clear(settings, manifest, there, made), notes)
         return Rebuilt(
             [], {file["path"]: _is(made / file["path"], file["sha256"]) for file in manifest["files"]}, notes
         )
