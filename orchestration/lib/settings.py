@@ -37,11 +37,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_MODEL_REGISTRY", "<data dir>/models.yml", "The models that feature attributions explain; none without."),
     ("FEEDBACK_PSEUDONYM_KEY", "none", "Key of the tokens that stand for user ids; several, oldest first, by commas."),
     ("FEEDBACK_PSEUDONYM_KEY_FILE", "none", "File with these keys, one a line, readable by its owner only."),
-    (
-        "FEEDBACK_ENCRYPTION_KEY",
-        "none",
-        "Key that ledger, datasets and warehouse are encrypted with.",
-    ),
+    ("FEEDBACK_ENCRYPTION_KEY", "none", "Key that ledger, datasets and warehouse are encrypted with."),
     ("FEEDBACK_ENCRYPTION_KEY_FILE", "none", "File with that key, readable by its owner only."),
     ("FEEDBACK_ENCRYPTION_KEY_COMMAND", "none", "Command that prints that key, e.g. of a key management service."),
     ("FEEDBACK_DATA_DOCS", "true", "Whether a run leaves Great Expectations Data Docs beside the datasets."),
@@ -207,14 +203,17 @@ def _encryption_key(name: str, env: Mapping[str, str], data_dir: Path) -> Secret
 
 @cache
 def _key_of_command(name: str, command: str) -> str:
-    """What a command prints; it runs once in a process, and what it says of errors goes where ours do."""
+    """What a command prints; it runs once in a process, and what it says of errors goes where ours do.
+
+    No error of ours shows the command: it may have a secret among its arguments.
+    """
     try:
         said = subprocess.run(shlex.split(command), stdout=subprocess.PIPE, check=False, timeout=60)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        raise SettingsError(f"{name}={command!r} can not be run: {type(error).__name__}") from None
+        raise SettingsError(f"{name} can not be run: {type(error).__name__}") from None
     key = said.stdout.decode(errors="replace").strip()
     if said.returncode or not key:
-        raise SettingsError(f"{name}={command!r} ended with exit code {said.returncode} and gave no key")
+        raise SettingsError(f"{name} ended with exit code {said.returncode} and gave no key")
     return key
 
 
