@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -268,7 +269,8 @@ def test_files_of_two_schema_versions_are_read_together(tmp_path: Path) -> None:
         path = tmp_path / f"received_date=2024-06-0{version}" / "part-00000.parquet"
         path.parent.mkdir(parents=True)
         table = pa.table(columns)
-        parquet_files.write(settings, path, table.schema, [table], metadata={"schema_version": str(version)})
+        metadata = partial(dict, schema_version=str(version))
+        parquet_files.write(settings, path, table.schema, [table], metadata=metadata)
         paths.append(str(path))
     with connect(settings) as connection:
         rows = connection.execute(

@@ -57,7 +57,7 @@ def write(settings: Settings, day: date | str, tables: Iterable[pa.Table], *, me
     beside = scratch / f"{FOLDER}-{day}-{uuid.uuid4().hex}.parquet"
     store = Store(str(settings.enrichment_dir))
     try:
-        parquet_files.write(settings, beside, SCHEMA, tables, metadata=metadata)
+        parquet_files.write(settings, beside, SCHEMA, tables, metadata=lambda: metadata)
         if parquet_files.has_same(settings, store, beside, path_of(day)):
             return Path(store.full(path_of(day)))
         parquet_files.put(settings, store, beside, path_of(day))

@@ -65,7 +65,7 @@ def _encrypt(settings: Settings, store: Store, path: str) -> bool:
                 beside,
                 plain.schema_arrow.remove_metadata(),
                 (plain.read_row_group(n).replace_schema_metadata() for n in range(plain.num_row_groups)),
-                metadata=parquet_files.plain_metadata(source),
+                metadata=lambda: parquet_files.plain_metadata(source),
                 row_group_size=CHUNK_LINES,
             )
         parquet_files.put(settings, store, beside, path)

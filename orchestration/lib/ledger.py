@@ -140,7 +140,11 @@ def _write(
             target,
             arrow_schema(stream),
             _counted(_in_order(pool, workers, query, reader.chunks()), reasons),
-            metadata={"landing_files": landed, "schema_version": str(stream.version), "ledger_version": version},
+            metadata=lambda: {
+                "landing_files": landed,
+                "schema_version": str(stream.version),
+                "ledger_version": version,
+            },
             row_group_size=CHUNK_LINES,
         )
     return dict(reasons)

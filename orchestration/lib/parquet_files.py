@@ -6,7 +6,7 @@ DuckDB reads no metadata of an encrypted file.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -51,15 +51,18 @@ def write(
     schema: pa.Schema,
     tables: Iterable[pa.Table],
     *,
-    metadata: Mapping[str, str],
+    metadata: Callable[[], Mapping[str, str]],
     row_group_size: int | None = None,
 ) -> None:
-    """Writes tables in their order, with metadata in the file or, where it is encrypted, beside it."""
+    """Writes tables in their order, with metadata in the file or, where it is encrypted, beside it.
+
+    `metadata` is asked once the tables are written, since it may tell of them.
+    """
     if settings.encryption_key is None:
         with pq.ParquetWriter(target, schema, compression="zstd", compression_level=COMPRESSION_LEVEL) as writer:
-            writer.add_key_value_metadata(metadata)
             for table in tables:
                 writer.write_table(table, row_group_size=row_group_size)
+            writer.add_key_value_metadata(metadata())
         return
     batches = (batch for table in tables for batch in table.to_batches())
     groups = f", row_group_size {row_group_size}" if row_group_size else ""
@@ -70,7 +73,7 @@ def write(
             f"copy (from rows) to {quote(str(target))} (format parquet, compression zstd, "
             f"compression_level {COMPRESSION_LEVEL}{groups}{copy_options(settings)})"
         )
-    beside(target).write_text(json_text({**metadata, _KEY_CHECK: key_check(settings)}), encoding="utf-8")
+    beside(target).write_text(json_text({**metadata(), _KEY_CHECK: key_check(settings)}), encoding="utf-8")
 
 
 def put(settings: Settings, store: Store, local: Path, path: str) -> None:
