@@ -328,7 +328,6 @@ def test_the_key_comes_from_one_place(tmp_path: Path) -> None:
     assert counter.read_text() == "\n", "a command runs once in a process"
     for wrong, said in (
         ({"": "short"}, "fewer than 16"),
-        ({"": f"{KEY},{KEY}"}, "is one key"),
         ({"": KEY, "_COMMAND": command}, "unset one"),
         ({"_COMMAND": f"sh -c 'exit 3' '{KEY}'"}, "exit code 3"),
         ({"_COMMAND": "no-such-command"}, "can not be run"),
@@ -336,4 +335,9 @@ def test_the_key_comes_from_one_place(tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match=said) as raised:
             key(**wrong)
         assert KEY not in str(raised.value)
+    with_comma = f"{KEY}, and more"
+    assert key(**{"": with_comma}) == Secret(with_comma)
+    file.write_text(f"{KEY}\n{KEY}\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="has 2 lines"):
+        key(_FILE=str(file))
     assert KEY not in repr(Settings.from_env({"FEEDBACK_DATA_DIR": str(tmp_path), **WITH_KEY}))

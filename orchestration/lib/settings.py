@@ -177,12 +177,18 @@ def _registry(name: str, env: Mapping[str, str], data_dir: Path) -> Path:
     return _path(given) if given else data_dir / "models.yml"
 
 
-def _keys(name: str, env: Mapping[str, str], data_dir: Path) -> tuple[Secret, ...]:
-    """The keys of a setting, or those in the file that `<name>_FILE` names; no error shows one."""
+def _keys(name: str, env: Mapping[str, str], data_dir: Path, *, between: str | None = ",") -> tuple[Secret, ...]:
+    """The keys of a setting, or those in the file that `<name>_FILE` names; no error shows one.
+
+    `between` is what stands between several in the setting; None where it is one, whatever is in it.
+    """
     given, file = env.get(name), env.get(f"{name}_FILE")
     if given and file:
         raise SettingsError(f"{name} and {name}_FILE are both set; unset one")
-    keys = given.split(",") if given else _key_file(f"{name}_FILE", _path(file), data_dir) if file else []
+    if given:
+        keys = given.split(between) if between else [given]
+    else:
+        keys = _key_file(f"{name}_FILE", _path(file), data_dir) if file else []
     if any(len(key) < MIN_KEY_CHARACTERS for key in keys):
         raise SettingsError(
             f"{name} has a key of fewer than {MIN_KEY_CHARACTERS} characters; make one with `openssl rand -hex 32`"
@@ -195,9 +201,9 @@ def _encryption_key(name: str, env: Mapping[str, str], data_dir: Path) -> Secret
     command = env.get(f"{name}_COMMAND")
     if command and (env.get(name) or env.get(f"{name}_FILE")):
         raise SettingsError(f"{name}_COMMAND is set and so is {name} or {name}_FILE; unset one")
-    keys = _keys(name, {name: _key_of_command(f"{name}_COMMAND", command)} if command else env, data_dir)
+    keys = _keys(name, {name: _key_of_command(f"{name}_COMMAND", command)} if command else env, data_dir, between=None)
     if len(keys) > 1:
-        raise SettingsError(f"{name} is one key, and there are {len(keys)}")
+        raise SettingsError(f"{name}_FILE has {len(keys)} lines, and there is one key")
     return keys[0] if keys else None
 
 
