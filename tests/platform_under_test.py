@@ -2,13 +2,10 @@
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -16,14 +13,6 @@ from unittest import mock
 import duckdb
 
 from orchestration import cli
-from orchestration.lib.settings import REPOSITORY
-
-
-@cache
-def _one_recipe() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="one-recipe-"))
-    shutil.copy(REPOSITORY / "recipes" / "feedback.yml", folder)
-    return folder
 
 
 @dataclass(frozen=True)
@@ -40,11 +29,6 @@ class Platform:
     def command(self, *arguments: str) -> int:
         with self.environment():
             return cli.main(arguments)
-
-    @classmethod
-    def with_one_dataset(cls, data_dir: Path, settings: Mapping[str, str] | None = None) -> "Platform":
-        """For tests that ask for tables: publishing every recipe's dataset is half of a range's cost."""
-        return cls(data_dir, {"FEEDBACK_RECIPES": str(_one_recipe()), **(settings or {})})
 
     @contextmanager
     def environment(self) -> Iterator[None]:

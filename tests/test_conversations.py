@@ -166,7 +166,7 @@ def answers(platform: Platform, day: date) -> dict[str, list[dict[str, Any]]]:
 @pytest.fixture(scope="module")
 def day_by_day(tmp_path_factory: pytest.TempPathFactory) -> tuple[Platform, dict[date, Any]]:
     """A run a day, and what was told as of each day right after it."""
-    platform = Platform.with_one_dataset(tmp_path_factory.mktemp("day_by_day"))
+    platform = Platform(tmp_path_factory.mktemp("day_by_day"))
     land_all(platform.data_dir, seed=1)
     told = {}
     for day in DAYS:
@@ -178,7 +178,7 @@ def day_by_day(tmp_path_factory: pytest.TempPathFactory) -> tuple[Platform, dict
 @pytest.fixture(scope="module")
 def one_range(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     """The same events with their lines in another order, all days in one run."""
-    platform = Platform.with_one_dataset(tmp_path_factory.mktemp("one_range"))
+    platform = Platform(tmp_path_factory.mktemp("one_range"))
     land_all(platform.data_dir, seed=2)
     assert platform.run(DAYS[0], DAYS[-1]) == 0
     return platform

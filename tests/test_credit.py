@@ -129,7 +129,7 @@ def land_all(data_dir: Path, *, seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    platform = Platform.with_one_dataset(tmp_path_factory.mktemp("range"))
+    platform = Platform(tmp_path_factory.mktemp("range"))
     land_all(platform.data_dir, seed=1)
     assert platform.run(DAYS[0], DAYS[-1]) == 0
     return platform
@@ -254,7 +254,7 @@ def test_no_judgement_is_lost_to_an_odd_part(platform: Platform) -> None:
 def test_shuffled_lines_day_by_day_give_the_same_credit(
     platform: Platform, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    other = Platform.with_one_dataset(tmp_path_factory.mktemp("day_by_day"))
+    other = Platform(tmp_path_factory.mktemp("day_by_day"))
     land_all(other.data_dir, seed=2)
     for day in DAYS:
         assert other.run(day, day) == 0

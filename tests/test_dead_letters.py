@@ -15,7 +15,7 @@ DAY = date(2024, 6, 1)
 def test_lines_leave_dead_letter_when_what_ailed_them_is_mended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    platform = Platform.with_one_dataset(tmp_path)
+    platform = Platform(tmp_path)
     long_one = json.dumps({"feedback_id": "long", "request_id": f"req-{DAY}-19", "comment": "x" * 5000})
     land(platform.data_dir, "inferences", DAY, [inference(DAY, n) for n in range(20)])
     land(platform.data_dir, "feedback", DAY, [*(thumbs(DAY, n) for n in range(18)), "{half a line", long_one])

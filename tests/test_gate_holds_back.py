@@ -17,7 +17,7 @@ def platform(tmp_path: Path) -> Platform:
     for day in (DAY_1, DAY_2, DAY_3):
         land_honest_day(tmp_path, day)
     land(tmp_path, "feedback", DAY_2, ['{"request_id": 5}'] * 20, name="broken.jsonl")
-    return Platform.with_one_dataset(tmp_path)
+    return Platform(tmp_path)
 
 
 def versions(platform: Platform) -> list[str]:

@@ -105,7 +105,7 @@ class Runs:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     answers, thumbs = random_traffic(seed=7)
-    as_a_range, day_by_day = (Platform.with_one_dataset(tmp_path_factory.mktemp(name)) for name in ("range", "days"))
+    as_a_range, day_by_day = (Platform(tmp_path_factory.mktemp(name)) for name in ("range", "days"))
     land_shuffled(as_a_range.data_dir, answers, thumbs, seed=1)
     land_shuffled(day_by_day.data_dir, answers, thumbs, seed=2)
     as_a_range.run(DAYS[0], DAYS[-1])

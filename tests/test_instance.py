@@ -19,20 +19,3 @@ def test_a_write_to_the_event_log_does_not_wait_for_the_disk(tmp_path: Path) -> 
                 assert connection.execute(sqlalchemy.text("pragma synchronous")).scalar() == 1
                 assert connection.execute(sqlalchemy.text("pragma journal_mode")).scalar() == "wal"
             assert (home / "history" / "runs" / "index.db-wal").exists()
-
-
-def test_an_event_log_file_is_opened_once(tmp_path: Path) -> None:
-    platform = Platform(tmp_path)
-    with platform.environment():
-        ensure_dagster_home(Settings.from_env())
-        with open_instance() as instance:
-            storage = instance.event_log_storage
-            seen = []
-            for _ in range(2):
-                with storage.index_connection() as connection:  # type: ignore[attr-defined]
-                    seen.append(connection.connection.dbapi_connection)
-            assert seen[0] is seen[1]
-            # More files than are kept open: the first is opened again.
-            for run in [*"abcd", "a"]:
-                with storage._connect(run) as connection:  # type: ignore[attr-defined]
-                    assert connection.execute(sqlalchemy.text("select count(*) from event_logs")).scalar() == 0

@@ -30,7 +30,7 @@ def times(platform: Platform) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, Any]]]:
     """Stage times after a run of the first day, of the second with a late inference, and of both again."""
-    platform = Platform.with_one_dataset(tmp_path_factory.mktemp("latency"))
+    platform = Platform(tmp_path_factory.mktemp("latency"))
     on_time, late = 1, 2
     land(platform.data_dir, "inferences", DAYS[0], [inference(DAYS[0], on_time)])
     file = land(platform.data_dir, "feedback", DAYS[0], [thumbs(DAYS[0], n) for n in (on_time, late)])

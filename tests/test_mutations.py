@@ -122,7 +122,7 @@ def platform(
     tmp_path_factory: pytest.TempPathFactory, landed: dict[tuple[str, date, str], bytes]
 ) -> tuple[Platform, int]:
     """The platform after one run over all of it, with gates that let everything pass; and the run's exit code."""
-    platform = Platform.with_one_dataset(tmp_path_factory.mktemp("mutations"))
+    platform = Platform(tmp_path_factory.mktemp("mutations"))
     for (stream, day, name), content in landed.items():
         folder = platform.data_dir / "landing" / stream / f"dt={day}"
         folder.mkdir(parents=True, exist_ok=True)

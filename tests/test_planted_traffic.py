@@ -120,14 +120,14 @@ def test_a_second_run_changes_no_byte(one_range: Platform) -> None:
 
 def test_late_inferences_reach_the_feedback_that_waited(day_by_day: Platform, tmp_path: Path) -> None:
     """Only the day in which the files landed is asked for; the later days follow by themselves."""
-    platform = Platform.with_one_dataset(tmp_path / "late")
+    platform = Platform(tmp_path / "late")
     shutil.copytree(day_by_day.data_dir, platform.data_dir, ignore=shutil.ignore_patterns(".dagster"))
     assert differences(platform) == []
     scenario.write_late_landing(platform.data_dir)
     assert platform.run(scenario.LATE_DAY, scenario.LATE_DAY) == 0
     assert differences(platform, late=True) == []
 
-    at_once = Platform.with_one_dataset(tmp_path / "at_once")
+    at_once = Platform(tmp_path / "at_once")
     scenario.write_landing(at_once.data_dir)
     scenario.write_late_landing(at_once.data_dir)
     run_ranges(at_once)
@@ -136,7 +136,7 @@ def test_late_inferences_reach_the_feedback_that_waited(day_by_day: Platform, tm
 
 
 def test_days_in_any_order_come_to_the_same_state(one_range: Platform, tmp_path: Path) -> None:
-    platform = Platform.with_one_dataset(tmp_path)
+    platform = Platform(tmp_path)
     scenario.write_landing(platform.data_dir)
     assert platform.run(*RANGES[0]) == 0
     for day in (scenario.DAYS[5], scenario.DAYS[3]):
@@ -147,7 +147,7 @@ def test_days_in_any_order_come_to_the_same_state(one_range: Platform, tmp_path:
 
 def test_lines_without_an_answer_are_accounted_for_all_the_same(day_by_day: Platform, tmp_path: Path) -> None:
     """Nesting 5,000 deep, NUL in an id, numbers beyond a double: the contract decides none, nothing may break."""
-    platform = Platform.with_one_dataset(tmp_path / "undecided")
+    platform = Platform(tmp_path / "undecided")
     shutil.copytree(day_by_day.data_dir, platform.data_dir, ignore=shutil.ignore_patterns(".dagster"))
     before = platform.query("select * from marts.daily_accounts where received_date = ?", LAST)[0]
     write_undecided(platform.data_dir)
@@ -159,7 +159,7 @@ def test_lines_without_an_answer_are_accounted_for_all_the_same(day_by_day: Plat
 
 
 def test_an_orphan_is_given_up_after_the_window(one_range: Platform, tmp_path: Path) -> None:
-    platform = Platform.with_one_dataset(tmp_path / "given_up")
+    platform = Platform(tmp_path / "given_up")
     shutil.copytree(one_range.data_dir, platform.data_dir, ignore=shutil.ignore_patterns(".dagster"))
     assert platform.run(scenario.ORPHANS_GIVEN_UP_BY, scenario.ORPHANS_GIVEN_UP_BY) == 0
     found = {

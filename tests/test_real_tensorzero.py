@@ -86,7 +86,7 @@ def test_nothing_is_lost_and_each_odd_thing_has_its_reason(tmp_path: Path) -> No
     assert len(wanted) == len(feedback)
     assert len(set(wanted.values())) >= 4, "the folder no longer holds its oddities"
 
-    platform = Platform.with_one_dataset(tmp_path)
+    platform = Platform(tmp_path)
     land(tmp_path, "inferences", DAY, [json.dumps(as_inference(row)) for row in inferences])
     land(tmp_path, "feedback", DAY, [json.dumps(event) for event in feedback])
     # A quarter of this demo's feedback is dated before its inference: the gate must hold the day back.

@@ -41,7 +41,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     land_day(data_dir, QUIET_SATURDAY, pairs=10, broken=2)
     land_day(data_dir, CANARY_GROWS, canary=40)
     land_day(data_dir, BROKEN_CLIENT, canary=40, broken=15)
-    return Platform.with_one_dataset(data_dir)
+    return Platform(data_dir)
 
 
 @pytest.fixture(scope="module")

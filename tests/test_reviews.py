@@ -52,7 +52,7 @@ def correction() -> str:
 
 @pytest.fixture(scope="module")
 def undecided(tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    platform = Platform.with_one_dataset(tmp_path_factory.mktemp("reviews"))
+    platform = Platform(tmp_path_factory.mktemp("reviews"))
     for day in (DAY_1, DAY_2):
         land(platform.data_dir, "inferences", day, [inference(day, n) for n in range(12)])
     held_back = [by_another(ACCEPTED, 2), by_another(REJECTED, 3), by_another(LEFT, 4)]

@@ -68,7 +68,7 @@ def run(traffic: Traffic, folder: Path, *, shuffled: bool = False) -> Ran:
         half = len(lines) // (3 if shuffled else 2)
         land(folder, stream, day, lines[:half], name="b.jsonl")
         land(folder, stream, day, lines[half:], name="a.jsonl" if shuffled else "c.jsonl")
-    platform = Platform.with_one_dataset(folder)
+    platform = Platform(folder)
     assert platform.run(traffic.long_before, traffic.long_before) == 0
     assert platform.run(traffic.first, traffic.last) == 0
     return Ran(traffic, platform)

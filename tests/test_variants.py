@@ -85,7 +85,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def canary(tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    platform = Platform.with_one_dataset(tmp_path_factory.mktemp("canary"))
+    platform = Platform(tmp_path_factory.mktemp("canary"))
     land_canary(platform.data_dir)
     for day in DAYS:
         assert platform.run(day, day) == 0
@@ -113,7 +113,7 @@ def test_the_ui_shows_the_arms_beside_each_other(canary: Platform) -> None:
 
 
 def test_day_by_day_is_one_range(canary: Platform, tmp_path: Path) -> None:
-    at_once = Platform.with_one_dataset(tmp_path)
+    at_once = Platform(tmp_path)
     land_canary(tmp_path)
     assert at_once.run(DAYS[0], DAYS[-1]) == 0
     for table in ("marts.variant_comparison", "intermediate.int_variant_days", "intermediate.int_outcome_changes"):
@@ -131,7 +131,7 @@ def test_what_is_declared_of_an_experiment_is_what_arms_are_held_to(
         declared = tmp_path / "experiments.yml"
         declared.write_text(f"{ENDPOINT}: {{control: canary, since: {DAYS[1]}, shares: {shares}}}\n", encoding="utf-8")
         monkeypatch.setenv("FEEDBACK_EXPERIMENTS", str(declared))
-        platform = Platform.with_one_dataset(tmp_path)
+        platform = Platform(tmp_path)
         assert platform.run(DAYS[0], DAYS[-1]) == 0
         rows = platform.query("select * from marts.variant_comparison where metric = 'signal:click' order by all")
         told[shares] = [(row["srm_reason"], row["has_srm"]) for row in rows if row["variant"] == "stable"]

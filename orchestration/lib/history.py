@@ -15,6 +15,7 @@ from orchestration.lib.duck import connect
 from orchestration.lib.holdings import holdings
 from orchestration.lib.ledger import LEDGER_FILE
 from orchestration.lib.ledger_sql import ledger_columns
+from orchestration.lib.privacy.pseudonyms import Pseudonyms
 from orchestration.lib.rests_on import Wanted, among
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
@@ -112,7 +113,8 @@ def request_history(settings: Settings, request_id: str) -> History | None:
 
 
 def user_history(settings: Settings, user_id: str) -> History | None:
-    """What there is of a user, who asked or gave feedback; None if no line names them."""
+    """What there is of a user, who asked or gave feedback; None if no line names them. With keys it has their token."""
+    user_id = Pseudonyms.of(settings).stored(user_id)
     lines = _lines_of_user(settings, user_id)
     with read_warehouse(settings) as connection:
         feedback = rows_of(

@@ -28,6 +28,9 @@ from orchestration.lib.duck import connect
 from orchestration.lib.landing import CHUNK_LINES, LandingFile, LineReader, landing_files
 from orchestration.lib.ledger_sql import ledger_columns, ledger_query
 from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.privacy.guard import Guard, Protected
+from orchestration.lib.privacy.kept_days import FOUND, KEYS, brought_forward
+from orchestration.lib.privacy.pseudonym_map import note
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
@@ -42,7 +45,7 @@ class LedgerError(RuntimeError):
 
 @dataclass(frozen=True)
 class LedgerPartition:
-    """What one written partition holds. `bytes` are the ledger file's."""
+    """What one written partition holds. `bytes` are the ledger file's, `found` counts the personal data by kind."""
 
     stream: str
     day: date
@@ -50,6 +53,7 @@ class LedgerPartition:
     dead_letters: dict[str, int]
     files: int
     bytes: int
+    found: dict[str, int]
 
     @property
     def dead_letter_count(self) -> int:
@@ -76,7 +80,9 @@ def load_partition(
     """
     landing, ledger = Store(settings.landing_url), Store(settings.ledger_url)
     files = landing_files(landing, stream.name, day)
+    guard = Guard.of(settings, stream)
     if not files and (kept := _loaded_before(ledger, stream, day)) and kept.lines:
+        _bring_forward(settings, guard, day, holder=holder, tell=tell)
         tell(
             f"{stream.name} {day}: its {kept.files} landing files are gone, so its {kept.lines:,} lines stay in the "
             "ledger as they were read; put the files back to have them read again"
@@ -87,7 +93,7 @@ def load_partition(
     scratch.mkdir(parents=True, exist_ok=True)
     beside = scratch / f"{stream.name}-{day}-{uuid.uuid4().hex}.parquet"
     try:
-        rows_by_reason = _write(settings, stream, files, reader, beside)
+        rows_by_reason, found = _write(settings, guard, files, reader, beside)
         rows = sum(rows_by_reason.values())
         if rows != reader.lines:
             raise LedgerError(f"{stream.name} {day}: {reader.lines} lines were read but {rows} rows written")
@@ -99,7 +105,7 @@ def load_partition(
     finally:
         beside.unlink(missing_ok=True)
     dead_letters = {reason: n for reason, n in sorted(rows_by_reason.items(), key=str) if reason is not None}
-    return LedgerPartition(stream.name, day, rows, dead_letters, len(files), size)
+    return LedgerPartition(stream.name, day, rows, dead_letters, len(files), size, found)
 
 
 def _loaded_before(ledger: Store, stream: Stream, day: date) -> LedgerPartition | None:
@@ -111,21 +117,50 @@ def _loaded_before(ledger: Store, stream: Stream, day: date) -> LedgerPartition 
     reasons = Counter(parquet.read(columns=["dead_letter_reason"])["dead_letter_reason"].to_pylist())
     dead_letters = {reason: n for reason, n in sorted(reasons.items(), key=str) if reason is not None}
     files = len(json.loads(parquet.metadata.metadata[b"landing_files"]))
-    return LedgerPartition(stream.name, day, parquet.metadata.num_rows, dead_letters, files, path.stat().st_size)
+    found = json.loads(parquet.metadata.metadata.get(FOUND.encode(), b"{}"))
+    return LedgerPartition(stream.name, day, parquet.metadata.num_rows, dead_letters, files, path.stat().st_size, found)
+
+
+def _bring_forward(settings: Settings, guard: Guard, day: date, *, holder: str, tell: Callable[[str], None]) -> None:
+    """Gives the rows of a day whose landing files are gone today's keys, in one step. Raises KeysChanged."""
+    ledger, target = Store(settings.ledger_url), ledger_path(guard.stream.name, day)
+    parquet = pq.ParquetFile(ledger.full(target))
+    own = {k.decode(): v.decode() for k, v in parquet.metadata.metadata.items() if k != b"ARROW:schema"}
+    kept = brought_forward(parquet.read(), own, guard)
+    if kept is None:
+        return
+    beside = settings.data_dir / ".scratch" / f"{guard.stream.name}-{day}-{uuid.uuid4().hex}.parquet"
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with pq.ParquetWriter(
+            beside, kept.rows.schema, compression="zstd", compression_level=COMPRESSION_LEVEL
+        ) as writer:
+            writer.add_key_value_metadata(kept.metadata)
+            writer.write_table(kept.rows, row_group_size=CHUNK_LINES)
+        with warehouse_lock(settings, holder=holder, tell=tell):
+            ledger.put(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
+    tell(f"{guard.stream.name} {day}: its rows have the tokens of the keys that are set now")
 
 
 def _write(
-    settings: Settings, stream: Stream, files: list[LandingFile], reader: LineReader, target: Path
-) -> dict[str, int]:
-    """Parses chunks side by side, writes them in the order of their lines; returns rows by dead letter reason.
+    settings: Settings, guard: Guard, files: list[LandingFile], reader: LineReader, target: Path
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Masks and parses chunks side by side, writes them in the order of their lines.
+
+    Returns rows by dead letter reason, and the personal data that was found by kind.
 
     One DuckDB instance a worker, each with one thread: DuckDB's own parallel scan of an Arrow stream hands
     chunks on out of order, and then no two runs write the same bytes.
     """
+    stream = guard.stream
     columns = ", ".join(f"{name}::{kind} as {name}" for name, kind in ledger_columns(stream).items())
     lines_query = ledger_query(stream, source_files=[f.source_file for f in files], lines="lines")
     query = f"select {columns} from ({lines_query})"
+    tokens: dict[str, str] = {}
     reasons: Counter[str] = Counter()
+    found: Counter[str] = Counter()
     with ExitStack() as stack:
         workers = [
             stack.enter_context(connect(settings, threads=1)) for _ in range(os.cpu_count() or 1 if files else 0)
@@ -134,35 +169,47 @@ def _write(
             pq.ParquetWriter(target, arrow_schema(stream), compression="zstd", compression_level=COMPRESSION_LEVEL)
         )
         landed = fingerprint(files)
-        version = hashlib.sha256(f"{landed}\n{query}\n{settings.max_line_bytes}".encode()).hexdigest()[:16]
+        version = f"{landed}\n{query}\n{settings.max_line_bytes}\n{guard.fingerprint}"
+        version = hashlib.sha256(version.encode()).hexdigest()[:16]
         writer.add_key_value_metadata(
             {"landing_files": landed, "schema_version": str(stream.version), "ledger_version": version}
         )
         pool = stack.enter_context(ThreadPoolExecutor(max(1, len(workers))))
-        for table in _in_order(pool, workers, query, reader.chunks()):
+        for table, protected in _in_order(pool, workers, query, guard, reader.chunks()):
+            found.update(protected.found)
+            tokens |= protected.tokens if settings.pseudonym_map else {}
             writer.write_table(table, row_group_size=CHUNK_LINES)
             reasons.update({r["values"]: r["counts"] for r in pc.value_counts(table["dead_letter_reason"]).to_pylist()})
-    return dict(reasons)
+        told = dict(sorted(found.items()))
+        keys = json.dumps(list(guard.pseudonyms.fingerprints))
+        writer.add_key_value_metadata({FOUND: json.dumps(told), KEYS: keys})
+    if settings.pseudonym_map:
+        note(settings.pseudonym_map, tokens)
+    return dict(reasons), told
+
+
+Parsed = tuple[pa.Table, Protected]
 
 
 def _in_order(
     pool: ThreadPoolExecutor,
     workers: list[duckdb.DuckDBPyConnection],
     query: str,
+    guard: Guard,
     chunks: Iterator[pa.Table],
-) -> Iterator[pa.Table]:
+) -> Iterator[Parsed]:
     """The parsed chunks in the order of the chunks, with as many under way as there are workers."""
-    under_way: deque[tuple[Future[pa.Table], duckdb.DuckDBPyConnection]] = deque()
+    under_way: deque[tuple[Future[Parsed], duckdb.DuckDBPyConnection]] = deque()
     idle = list(workers)
     for chunk in chunks:
         if not idle:
             future, worker = under_way.popleft()
             table = future.result()
-            under_way.append((pool.submit(_parse, worker, query, chunk), worker))
+            under_way.append((pool.submit(_parse, worker, query, guard, chunk), worker))
             yield table
         else:
             worker = idle.pop()
-            under_way.append((pool.submit(_parse, worker, query, chunk), worker))
+            under_way.append((pool.submit(_parse, worker, query, guard, chunk), worker))
     for future, _ in under_way:
         yield future.result()
 
@@ -180,9 +227,11 @@ def arrow_schema(stream: Stream) -> pa.Schema:
     return pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in ledger_columns(stream).items()])
 
 
-def _parse(worker: duckdb.DuckDBPyConnection, query: str, chunk: pa.Table) -> pa.Table:
-    worker.register("lines", chunk)
-    return worker.execute(query).to_arrow_table()
+def _parse(worker: duckdb.DuckDBPyConnection, query: str, guard: Guard, chunk: pa.Table) -> Parsed:
+    """A chunk's rows; DuckDB sees it without personal data, so that nothing that it writes has any."""
+    protected = guard.protect(chunk)
+    worker.register("lines", protected.lines)
+    return worker.execute(query).to_arrow_table(), protected
 
 
 def schema_version_of(settings: Settings, stream: Stream, day: date) -> int:

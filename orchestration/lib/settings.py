@@ -31,8 +31,10 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_EXPERIMENTS", "dbt_project/experiments.yml", "What is declared of experiments; relative to the README."),
     ("FEEDBACK_RECIPES", "recipes", "Folder of the datasets' recipes; relative to the README."),
     ("FEEDBACK_MODEL_REGISTRY", "<data dir>/models.yml", "The models that feature attributions explain; none without."),
+    ("FEEDBACK_PRIVACY", "privacy.yml", "What is done about personal data when it is loaded; relative to the README."),
     ("FEEDBACK_PSEUDONYM_KEY", "none", "Key of the tokens that stand for user ids; several, oldest first, by commas."),
     ("FEEDBACK_PSEUDONYM_KEY_FILE", "none", "File with these keys, one a line, readable by its owner only."),
+    ("FEEDBACK_PSEUDONYM_MAP", "none", "File that keeps which user a token stands for, outside the data folder."),
     ("FEEDBACK_DATA_DOCS", "true", "Whether a run leaves Great Expectations Data Docs beside the datasets."),
     ("FEEDBACK_DUCKDB_MEMORY_LIMIT", "4GiB", "Memory that DuckDB may use before it spills to disk."),
     ("FEEDBACK_LOCK_TIMEOUT_SECONDS", "3600", "How long a run waits for another that writes the warehouse."),
@@ -76,7 +78,9 @@ class Settings:
     experiments: Path
     recipes: Path
     model_registry: Path
+    privacy: Path
     pseudonym_keys: tuple[Secret, ...]
+    pseudonym_map: Path | None
     data_docs: bool
     duckdb_memory_limit: str
     lock_timeout_seconds: int
@@ -123,7 +127,9 @@ class Settings:
             experiments=_path(text("FEEDBACK_EXPERIMENTS")),
             recipes=_path(text("FEEDBACK_RECIPES")),
             model_registry=_registry("FEEDBACK_MODEL_REGISTRY", env, data_dir),
+            privacy=_path(text("FEEDBACK_PRIVACY")),
             pseudonym_keys=_keys("FEEDBACK_PSEUDONYM_KEY", env, data_dir),
+            pseudonym_map=_map("FEEDBACK_PSEUDONYM_MAP", env, data_dir),
             data_docs=_boolean("FEEDBACK_DATA_DOCS", text("FEEDBACK_DATA_DOCS")),
             duckdb_memory_limit=_memory("FEEDBACK_DUCKDB_MEMORY_LIMIT", text("FEEDBACK_DUCKDB_MEMORY_LIMIT")),
             lock_timeout_seconds=_number("FEEDBACK_LOCK_TIMEOUT_SECONDS", text, at_least=0),
@@ -187,6 +193,18 @@ def _key_file(name: str, path: Path, data_dir: Path) -> list[str]:
     if path.stat().st_mode & 0o077:
         raise SettingsError(f"{name}={str(path)!r} can be read by others than its owner; `chmod 600` it")
     return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _map(name: str, env: Mapping[str, str], data_dir: Path) -> Path | None:
+    given = env.get(name)
+    if not given:
+        return None
+    path = _path(given)
+    if path.resolve().is_relative_to(data_dir.resolve()):
+        raise SettingsError(f"{name}={given!r} is in the data folder; it tells who a token is, so keep it apart")
+    if not path.parent.is_dir():
+        raise SettingsError(f"{name}={given!r}: make the folder {str(path.parent)!r} first")
+    return path
 
 
 def _number(name: str, text: Callable[[str], str], *, at_least: int) -> int:

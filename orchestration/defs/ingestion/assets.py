@@ -18,6 +18,11 @@ from orchestration.lib.ledger import LedgerPartition, load_partition
 from orchestration.lib.ledger_sql import ledger_columns
 from orchestration.lib.partitions import from_keys
 
+RAW_IDS = (
+    "no key is set, so user ids are stored as they were sent; set FEEDBACK_PSEUDONYM_KEY_FILE to store tokens "
+    "(README, Privacy)"
+)
+
 
 def landing_asset(stream: Stream) -> dg.AssetSpec:
     """The files as the producers write them: not ours to make, but where the graph begins."""
@@ -60,6 +65,8 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         settings = platform.settings
         days = from_keys(context.partition_keys)
+        if not settings.pseudonym_keys and _is_first_in_run(context):
+            context.log.warning(RAW_IDS)
         loaded: dict[str, LedgerPartition] = {}
         for day in days:
             partition = load_partition(settings, stream, day, holder=context.run.run_id, tell=context.log.info)
@@ -85,9 +92,18 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
     return load
 
 
+def _is_first_in_run(context: dg.AssetExecutionContext) -> bool:
+    """Whether this is the first of the run's assets that load: what holds for all of them is told once."""
+    loading = [stream for stream in STREAMS if dg.AssetKey(stream.asset_name) in context.selected_asset_keys]
+    running = context.run.asset_selection
+    among = [stream.asset_name for stream in STREAMS if not running or dg.AssetKey(stream.asset_name) in running]
+    return bool(loading) and bool(among) and loading[0].asset_name == among[0]
+
+
 def _metadata(partition: LedgerPartition) -> dict[str, dg.MetadataValue]:
     reasons = "\n".join(f"| {reason} | {count:,} |" for reason, count in partition.dead_letters.items())
     share = partition.dead_letter_count / partition.lines if partition.lines else 0.0
+    kinds = "\n".join(f"| {kind} | {count:,} |" for kind, count in partition.found.items())
     return {
         "dagster/partition_row_count": dg.MetadataValue.int(partition.lines),
         "lines_received": dg.MetadataValue.int(partition.lines),
@@ -96,6 +112,7 @@ def _metadata(partition: LedgerPartition) -> dict[str, dg.MetadataValue]:
         "landing_files": dg.MetadataValue.int(partition.files),
         "ledger_bytes": dg.MetadataValue.int(partition.bytes),
         "dead_letters_by_reason": dg.MetadataValue.md(f"| reason | lines |\n|---|---:|\n{reasons}"),
+        "personal_data_found": dg.MetadataValue.md(f"| kind | times |\n|---|---:|\n{kinds}"),
     }
 
 
