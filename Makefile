@@ -8,6 +8,9 @@ export FEEDBACK_DATA_DIR ?= $(CURDIR)/data
 export DAGSTER_DISABLE_TELEMETRY := yes
 export GX_ANALYTICS_ENABLED := false
 
+# The demo's key of pseudonyms (demo/key.py), where there is one and no other is set: `make ui` then loads as the demo did.
+DEMO_KEY = $(if $(FEEDBACK_PSEUDONYM_KEY)$(FEEDBACK_PSEUDONYM_KEY_FILE),,$(addprefix FEEDBACK_PSEUDONYM_KEY_FILE=,$(wildcard $(dir $(FEEDBACK_DATA_DIR)).$(notdir $(FEEDBACK_DATA_DIR))-pseudonym-key)))
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -31,7 +34,7 @@ demo: install ## Run the whole pipeline on a week of real and generated traffic
 
 .PHONY: ui
 ui: install ## Start the Dagster UI and daemon on the same data (http://127.0.0.1:3000)
-	@$(BIN)/attribution ui
+	@$(DEMO_KEY) $(BIN)/attribution ui
 
 .PHONY: test
 test: install ## Run the tests
@@ -79,6 +82,10 @@ benchmark-near-duplicates: install ## Find near-duplicates beside a bare COPY of
 .PHONY: benchmark-publishing
 benchmark-publishing: install ## Time publishing beside a bare COPY, and a next day with 1 % of changes
 	@$(BIN)/python -m benchmarks.publishing
+
+.PHONY: benchmark-masking
+benchmark-masking: install ## Load with and without masking; recall and precision a kind
+	@$(BIN)/python -m benchmarks.masking
 
 .PHONY: schemas
 schemas: install ## Check the events' schema versions; write JSON Schemas, docs/events.md and dbt's columns
