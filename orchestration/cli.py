@@ -98,6 +98,33 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_review(commands.add_parser("review", help="see what waits for a reviewer, and decide"))
 
+    erase = commands.add_parser("erase", help="forget a person: in every file, table and dataset, with a report")
+    whom = erase.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--user", metavar="ID", help="the person's user_id, as producers send it")
+    whom.add_argument("--resume", action="store_true", help="land nothing: complete the erasures that are not")
+    erase.add_argument("--reason", metavar="TEXT", help="why, for the report; no place for personal data")
+    erase.add_argument("--dt", type=_day, metavar="DAY", help="received date to land it under (default: today, UTC)")
+    erase.set_defaults(do=_erase)
+
+    erasures = commands.add_parser("erasures", help="list the erasures and their state")
+    erasures.set_defaults(do=_erasures)
+    of_erasures = erasures.add_subparsers(dest="action", metavar="{verify}")
+    verify = of_erasures.add_parser("verify", help="tell whether a report is as it was signed")
+    verify.add_argument("erasure_id", metavar="ID")
+    verify.set_defaults(do=_verify)
+
+    register = commands.add_parser("register-model", help="tell on which dataset versions a model was trained")
+    register.add_argument("--model", required=True, metavar="NAME", help="the model, with its version")
+    register.add_argument(
+        "--dataset",
+        required=True,
+        action="append",
+        type=_dataset_version,
+        metavar="NAME@VERSION",
+        help="may be repeated",
+    )
+    register.set_defaults(do=_register_model)
+
     ui = commands.add_parser("ui", help="start the Dagster UI and daemon on the same data")
     ui.add_argument("--port", default="3000", help="port on 127.0.0.1 (default 3000)")
     ui.set_defaults(do=_ui)
@@ -152,6 +179,13 @@ def _similarity(text: str) -> float:
     if not 0.3 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no share from 0.3 to 1")
     return value
+
+
+def _dataset_version(text: str) -> tuple[str, str]:
+    name, _, version = text.partition("@")
+    if not name or not version:
+        raise argparse.ArgumentTypeError(f"{text!r} is no dataset's version; write NAME@VERSION")
+    return name, version
 
 
 def _day(text: str) -> date:
@@ -294,6 +328,46 @@ def _review_decide(parser: argparse.ArgumentParser, settings: Settings, given: a
         settings, given.feedback_id, given.action, reviewer=given.reviewer, note=given.note, received_date=day
     )
     print(f"landed {path}; it takes effect with: attribution run --from {day} --to {day}")
+    return EXIT_OK
+
+
+def _erase(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    day = given.dt or partitions.today()
+    if not settings.first_day <= day <= partitions.today():
+        parser.error(f"--dt {day} must be a day from {settings.first_day} to {partitions.today()} (UTC)")
+    if given.user is not None and not given.user.strip():
+        parser.error("--user must not be empty")
+    from orchestration.lib.erasure.run import erase
+
+    failure = erase(settings, given.user, reason=given.reason, received_date=day, tell=_tell)
+    from orchestration.lib.erasure.report import erasures_table
+
+    print(erasures_table(settings))
+    if failure:
+        print(f"\nattribution erase: {failure}", file=sys.stderr)
+        return EXIT_STOPPED
+    return EXIT_OK
+
+
+def _erasures(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.erasure.report import erasures_table
+
+    print(erasures_table(settings))
+    return EXIT_OK
+
+
+def _verify(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.erasure.report import verify_report
+
+    print(verify_report(settings, given.erasure_id))
+    return EXIT_OK
+
+
+def _register_model(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.erasure.run import register
+
+    told = register(settings, given.model, given.dataset)
+    print(f"{told['model']} rests on " + ", ".join(f"{d['name']}@{d['version']}" for d in told["datasets"]))
     return EXIT_OK
 
 

@@ -7,6 +7,7 @@ In this process, because a dbt process costs 5 s of imports and, with the variab
 import fcntl
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,9 +84,12 @@ def invoke(arguments: list[str], *, manifest: Any = None, callbacks: list[Callab
     place = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
     # What dbt has to say comes back in its result; wording 4,000 events for no log took a tenth of a small build.
     quiet = ["--log-level", "none", "--log-level-file", "none", "--no-print"]
+    given, sys.argv = sys.argv, ["dbt", arguments[0]]
     try:
+        # dbt writes the process's arguments into its results, and those of `attribution erase` name a person.
         return dbtRunner(manifest=manifest, callbacks=callbacks).invoke([*quiet, *arguments, *place])
     finally:
+        sys.argv = given
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]

@@ -19,6 +19,7 @@ from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
 from orchestration.lib.duck import memory_settings
+from orchestration.lib.erasure.tombstones import ERASED
 from orchestration.lib.ledger import ledger_path, schema_version_of
 from orchestration.lib.ledger_sql import ledger_columns
 from orchestration.lib.recipe import Recipe
@@ -46,7 +47,9 @@ class Gates:
         self._below: dict[date, list[GateReport]] = {}
 
     def ledger(self, stream: Stream, day: date, *, lines_received: int) -> GateReport:
-        """The ledger's file of a stream and day: its schema, its keys, the share of dead letters."""
+        """The ledger's file of a stream and day: its schema, its keys, the share of dead letters. Of erased lines there
+        is nothing to be asked: they count in nothing.
+        """
         from expectations import ledger
 
         path = Store(self._settings.ledger_url).url(ledger_path(stream.name, day))
@@ -56,7 +59,8 @@ class Gates:
             gate=f"{LEDGER_GATE} on {stream.asset_name}",
             asset_name=stream.asset_name,
             partition=day.isoformat(),
-            query=f"select * from read_parquet('{path}', hive_partitioning = true)",
+            query=f"select * from read_parquet('{path}', hive_partitioning = true) "
+            f"where dead_letter_reason is distinct from '{ERASED}'",
             suite=ledger.build_suite(
                 stream=stream.name,
                 columns=[*ledger_columns(stream, version), "received_date"],

@@ -11,9 +11,9 @@ import json
 import os
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -23,11 +23,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from orchestration.contracts.erasure import ERASURES
 from orchestration.contracts.fields import Stream
 from orchestration.lib.duck import connect
+from orchestration.lib.erasure.known import known_subjects
+from orchestration.lib.erasure.subjects import Subjects, with_subjects
+from orchestration.lib.erasure.tombstones import ERASED, Late, forget
 from orchestration.lib.landing import CHUNK_LINES, LandingFile, LineReader, landing_files
 from orchestration.lib.ledger_sql import ledger_columns, ledger_query
 from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.privacy.pseudonyms import Pseudonyms
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
@@ -42,7 +47,9 @@ class LedgerError(RuntimeError):
 
 @dataclass(frozen=True)
 class LedgerPartition:
-    """What one written partition holds. `bytes` are the ledger file's."""
+    """What one written partition holds: `lines` are all, `erased` those of them that are tombstones, and `late` what
+    was erased only now. `bytes` are the ledger file's.
+    """
 
     stream: str
     day: date
@@ -50,10 +57,17 @@ class LedgerPartition:
     dead_letters: dict[str, int]
     files: int
     bytes: int
+    erased: int = 0
+    late: tuple[Late, ...] = ()
 
     @property
     def dead_letter_count(self) -> int:
         return sum(self.dead_letters.values())
+
+    @property
+    def lines_left(self) -> int:
+        """Those that are not erased, of which gates ask."""
+        return self.lines - self.erased
 
 
 def ledger_path(stream: str, day: date) -> str:
@@ -66,12 +80,20 @@ def fingerprint(files: list[LandingFile]) -> str:
 
 
 def load_partition(
-    settings: Settings, stream: Stream, day: date, *, holder: str = "a load", tell: Callable[[str], None] = print
+    settings: Settings,
+    stream: Stream,
+    day: date,
+    *,
+    holder: str = "a load",
+    tell: Callable[[str], None] = print,
+    is_locked: bool = False,
+    keep_late: Callable[[Sequence[Late]], None] = lambda late: None,
 ) -> LedgerPartition:
     """Loads one received date of a stream from landing and replaces its ledger file in one step.
 
     The step waits for a run that builds from the ledger, which must not change under it; `holder` names this
-    one to who waits for it, `tell` says for whom it waits. A file that would be the same is left as it is.
+    one to who waits for it, `tell` says for whom it waits; who has the lock says `is_locked`. A file that would be the
+    same is left as it is. `keep_late` notes the lines of erased people before the ledger has their tombstones.
     Raises LedgerError when the rows written are not the lines read.
     """
     landing, ledger = Store(settings.landing_url), Store(settings.ledger_url)
@@ -87,19 +109,27 @@ def load_partition(
     scratch.mkdir(parents=True, exist_ok=True)
     beside = scratch / f"{stream.name}-{day}-{uuid.uuid4().hex}.parquet"
     try:
-        rows_by_reason = _write(settings, stream, files, reader, beside)
+        rows_by_reason, late = _write(settings, stream, files, reader, beside)
         rows = sum(rows_by_reason.values())
         if rows != reader.lines:
             raise LedgerError(f"{stream.name} {day}: {reader.lines} lines were read but {rows} rows written")
         size = beside.stat().st_size
         target = ledger_path(stream.name, day)
+        if late:
+            keep_late(late)
         if not ledger.has_same(beside, target):
-            with warehouse_lock(settings, holder=holder, tell=tell):
+            with nullcontext() if is_locked else warehouse_lock(settings, holder=holder, tell=tell):
                 ledger.put(beside, target)
     finally:
         beside.unlink(missing_ok=True)
-    dead_letters = {reason: n for reason, n in sorted(rows_by_reason.items(), key=str) if reason is not None}
-    return LedgerPartition(stream.name, day, rows, dead_letters, len(files), size)
+    dead_letters, erased = _by_reason(rows_by_reason)
+    return LedgerPartition(stream.name, day, rows, dead_letters, len(files), size, erased, tuple(late))
+
+
+def _by_reason(rows: Mapping[str | None, int]) -> tuple[dict[str, int], int]:
+    """How many dead letters there are for which reason, and how many tombstones."""
+    dead_letters = {reason: n for reason, n in sorted(rows.items(), key=str) if reason not in (None, ERASED)}
+    return {str(reason): n for reason, n in dead_letters.items()}, rows.get(ERASED, 0)
 
 
 def _loaded_before(ledger: Store, stream: Stream, day: date) -> LedgerPartition | None:
@@ -109,15 +139,18 @@ def _loaded_before(ledger: Store, stream: Stream, day: date) -> LedgerPartition 
         return None
     parquet = pq.ParquetFile(path)
     reasons = Counter(parquet.read(columns=["dead_letter_reason"])["dead_letter_reason"].to_pylist())
-    dead_letters = {reason: n for reason, n in sorted(reasons.items(), key=str) if reason is not None}
+    dead_letters, erased = _by_reason(reasons)
     files = len(json.loads(parquet.metadata.metadata[b"landing_files"]))
-    return LedgerPartition(stream.name, day, parquet.metadata.num_rows, dead_letters, files, path.stat().st_size)
+    return LedgerPartition(
+        stream.name, day, parquet.metadata.num_rows, dead_letters, files, path.stat().st_size, erased
+    )
 
 
 def _write(
     settings: Settings, stream: Stream, files: list[LandingFile], reader: LineReader, target: Path
-) -> dict[str, int]:
-    """Parses chunks side by side, writes them in the order of their lines; returns rows by dead letter reason.
+) -> tuple[dict[str | None, int], list[Late]]:
+    """Parses chunks side by side, writes them in the order of their lines; returns rows by dead letter reason, and the
+    lines of erased people.
 
     One DuckDB instance a worker, each with one thread: DuckDB's own parallel scan of an Arrow stream hands
     chunks on out of order, and then no two runs write the same bytes.
@@ -125,7 +158,10 @@ def _write(
     columns = ", ".join(f"{name}::{kind} as {name}" for name, kind in ledger_columns(stream).items())
     lines_query = ledger_query(stream, source_files=[f.source_file for f in files], lines="lines")
     query = f"select {columns} from ({lines_query})"
-    reasons: Counter[str] = Counter()
+    reasons: Counter[str | None] = Counter()
+    late: list[Late] = []
+    subjects = Subjects(Pseudonyms.of(settings))
+    known = known_subjects(settings) if stream is not ERASURES else {}
     with ExitStack() as stack:
         workers = [
             stack.enter_context(connect(settings, threads=1)) for _ in range(os.cpu_count() or 1 if files else 0)
@@ -134,15 +170,28 @@ def _write(
             pq.ParquetWriter(target, arrow_schema(stream), compression="zstd", compression_level=COMPRESSION_LEVEL)
         )
         landed = fingerprint(files)
-        version = hashlib.sha256(f"{landed}\n{query}\n{settings.max_line_bytes}".encode()).hexdigest()[:16]
         writer.add_key_value_metadata(
-            {"landing_files": landed, "schema_version": str(stream.version), "ledger_version": version}
+            {
+                "landing_files": landed,
+                "schema_version": str(stream.version),
+                "ledger_version": _version(landed, query, settings),
+            }
         )
         pool = stack.enter_context(ThreadPoolExecutor(max(1, len(workers))))
-        for table in _in_order(pool, workers, query, reader.chunks()):
+        for parsed in _in_order(pool, workers, query, reader.chunks()):
+            # Of raw ids: what makes pseudonyms of them comes after it.
+            table, of_erased = forget(parsed, known, subjects)
+            late += of_erased
+            if stream is ERASURES:
+                table = with_subjects(table, subjects)
             writer.write_table(table, row_group_size=CHUNK_LINES)
             reasons.update({r["values"]: r["counts"] for r in pc.value_counts(table["dead_letter_reason"]).to_pylist()})
-    return dict(reasons)
+    return dict(reasons), late
+
+
+def _version(landed: str, query: str, settings: Settings) -> str:
+    """Changes with what was read and how."""
+    return hashlib.sha256(f"{landed}\n{query}\n{settings.max_line_bytes}".encode()).hexdigest()[:16]
 
 
 def _in_order(

@@ -31,14 +31,19 @@ class Outcome:
 
 def run_range(settings: Settings, first: date, last: date, *, tell: Callable[[str], None]) -> Outcome:
     """Materializes every asset for first..last, in this process, and tells progress."""
-    ensure_dagster_home(settings)
-    dbt.set_environment(settings)
     last = _with_later_days(settings, first, last, tell)
     _tell_of_days_never_loaded(settings, first, tell)
+    return run_job(settings, ATTRIBUTION_JOB, first, last, tell=tell)
+
+
+def run_job(settings: Settings, name: str, first: date, last: date, *, tell: Callable[[str], None]) -> Outcome:
+    """Runs a job for first..last in this process, as a Dagster run that the UI shows."""
+    ensure_dagster_home(settings)
+    dbt.set_environment(settings)
     # Loaded here and not above: it reads the settings and parses dbt where something has changed.
     from orchestration.definitions import defs
 
-    job = defs().resolve_job_def(ATTRIBUTION_JOB)
+    job = defs().resolve_job_def(name)
     with open_instance() as instance:
         fail_dead_runs(instance, tell=tell)
         result = job.execute_in_process(

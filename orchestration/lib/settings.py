@@ -33,6 +33,8 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_MODEL_REGISTRY", "<data dir>/models.yml", "The models that feature attributions explain; none without."),
     ("FEEDBACK_PSEUDONYM_KEY", "none", "Key of the tokens that stand for user ids; several, oldest first, by commas."),
     ("FEEDBACK_PSEUDONYM_KEY_FILE", "none", "File with these keys, one a line, readable by its owner only."),
+    ("FEEDBACK_SIGNING_KEY", "made when needed", "Key that erasure reports are signed with."),
+    ("FEEDBACK_SIGNING_KEY_FILE", "none", "File with this key, readable by its owner only."),
     ("FEEDBACK_DATA_DOCS", "true", "Whether a run leaves Great Expectations Data Docs beside the datasets."),
     ("FEEDBACK_DUCKDB_MEMORY_LIMIT", "4GiB", "Memory that DuckDB may use before it spills to disk."),
     ("FEEDBACK_LOCK_TIMEOUT_SECONDS", "3600", "How long a run waits for another that writes the warehouse."),
@@ -77,6 +79,7 @@ class Settings:
     recipes: Path
     model_registry: Path
     pseudonym_keys: tuple[Secret, ...]
+    signing_key: Secret | None
     data_docs: bool
     duckdb_memory_limit: str
     lock_timeout_seconds: int
@@ -124,6 +127,7 @@ class Settings:
             recipes=_path(text("FEEDBACK_RECIPES")),
             model_registry=_registry("FEEDBACK_MODEL_REGISTRY", env, data_dir),
             pseudonym_keys=_keys("FEEDBACK_PSEUDONYM_KEY", env, data_dir),
+            signing_key=_one_key("FEEDBACK_SIGNING_KEY", env, data_dir),
             data_docs=_boolean("FEEDBACK_DATA_DOCS", text("FEEDBACK_DATA_DOCS")),
             duckdb_memory_limit=_memory("FEEDBACK_DUCKDB_MEMORY_LIMIT", text("FEEDBACK_DUCKDB_MEMORY_LIMIT")),
             lock_timeout_seconds=_number("FEEDBACK_LOCK_TIMEOUT_SECONDS", text, at_least=0),
@@ -177,6 +181,13 @@ def _keys(name: str, env: Mapping[str, str], data_dir: Path) -> tuple[Secret, ..
             f"{name} has a key of fewer than {MIN_KEY_CHARACTERS} characters; make one with `openssl rand -hex 32`"
         )
     return tuple(Secret(key) for key in keys)
+
+
+def _one_key(name: str, env: Mapping[str, str], data_dir: Path) -> Secret | None:
+    keys = _keys(name, env, data_dir)
+    if len(keys) > 1:
+        raise SettingsError(f"{name} has {len(keys)} keys; give one")
+    return keys[0] if keys else None
 
 
 def _key_file(name: str, path: Path, data_dir: Path) -> list[str]:

@@ -1,0 +1,69 @@
+"""The erasures of the ledger: which there are, and which of them are complete."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from orchestration.contracts.erasure import ERASURES
+from orchestration.lib.erasure.subjects import erasure_id
+from orchestration.lib.erasure.tombstones import Erased
+from orchestration.lib.settings import Settings
+from orchestration.lib.store import Store
+
+REPORTS = "erasures"
+REPORT = "report.json"
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """One sound line of the erasures stream: whom (by subject) to forget, up to when, and why."""
+
+    erasure_id: str
+    subject: str
+    until: datetime
+    reason: str | None
+    received_date: date
+    source_file: str
+    source_line: int
+
+
+def received_erasures(settings: Settings) -> list[Erasure]:
+    """All sound lines of the stream, in the order in which they were received."""
+    ledger = Store(settings.ledger_url)
+    found = []
+    for folder in ledger.folders(ERASURES.name):
+        day = date.fromisoformat(folder.removeprefix("received_date="))
+        for path in (f.path for f in ledger.files(f"{ERASURES.name}/{folder}") if f.name.endswith(".parquet")):
+            # A day without erasures, as most are, costs its footer.
+            file = pq.ParquetFile(ledger.full(path))
+            rows = file.read().to_pylist() if file.metadata.num_rows else []
+            found += [_erasure(row, day) for row in rows if row["dead_letter_reason"] is None]
+    return found
+
+
+def _erasure(row: dict[str, object], day: date) -> Erasure:
+    subject, file, line = str(row["subject"]), str(row["source_file"]), int(str(row["source_line"]))
+    until = row["erased_at"] if isinstance(row["erased_at"], datetime) else datetime.combine(day, time.max, UTC)
+    reason = row["reason"] if isinstance(row["reason"], str) else None
+    return Erasure(erasure_id(subject, file, line), subject, until, reason, day, file, line)
+
+
+def report_folder(settings: Settings, erasure_id: str) -> Path:
+    return settings.data_dir / REPORTS / erasure_id
+
+
+def is_complete(settings: Settings, erasure: Erasure) -> bool:
+    return (report_folder(settings, erasure.erasure_id) / REPORT).exists()
+
+
+def known_subjects(settings: Settings) -> dict[str, Erased]:
+    """The subjects of the completed erasures. One that is under way finds its lines by itself, with all that hangs on
+    them, which a tombstone does not tell any more.
+    """
+    known: dict[str, Erased] = {}
+    for one in received_erasures(settings):
+        if is_complete(settings, one) and (one.subject not in known or known[one.subject].until < one.until):
+            known[one.subject] = Erased(one.erasure_id, one.until)
+    return known

@@ -1,0 +1,111 @@
+"""Whether an id stands anywhere in a file: in its bytes, in what they unpack to, in the rows that they hold."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import zstandard
+
+from orchestration.lib.erasure.names import Names
+from orchestration.lib.field_sql import quote
+from orchestration.lib.landing import BLOCK_BYTES
+from orchestration.lib.row_hash import identifier
+
+_WAREHOUSE = ".duckdb"
+
+
+class Search:
+    """Looks through files for some names; a file that has several links is read once."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._overlap = max((len(one.encode()) for one in names.spellings), default=0) + 1
+        self._seen: dict[tuple[int, int], bool] = {}
+        self.files = 0
+        self.bytes = 0
+
+    def is_in(self, path: Path) -> bool:
+        stat = path.stat()
+        key = (stat.st_dev, stat.st_ino)
+        if key not in self._seen:
+            self.files += 1
+            self._seen[key] = bool(self._names.ids) and self._look(path)
+        return self._seen[key]
+
+    def _look(self, path: Path) -> bool:
+        if path.suffix == _WAREHOUSE:
+            return self._in_warehouse(path)
+        return self._in_bytes(path) or (path.suffix == ".parquet" and self._in_rows(path))
+
+    def _in_bytes(self, path: Path) -> bool:
+        return any(self._is_candidate(block) and self._names.are_in(block) for block in self._blocks(path))
+
+    def _is_candidate(self, block: bytes) -> bool:
+        text = pa.array([block], pa.binary())
+        return any(pc.match_substring_regex(text, pattern=one)[0].as_py() for one in self._names.patterns)
+
+    def _blocks(self, path: Path) -> Iterator[bytes]:
+        """The file's text by blocks that overlap by more than an id."""
+        with path.open("rb") as raw:
+            tail = b""
+            source = _unpacked(raw, path.name)
+            try:
+                while block := source.read(BLOCK_BYTES):
+                    self.bytes += len(block)
+                    yield tail + block
+                    tail = block[-self._overlap :]
+            except (OSError, EOFError, zlib.error, zstandard.ZstdError):
+                # A damaged file is read as far as it goes.
+                return
+
+    def _in_rows(self, path: Path) -> bool:
+        try:
+            pq.read_metadata(path)
+        except (pa.ArrowException, OSError):
+            return False
+        with duckdb.connect() as connection:
+            return self._in_relation(connection, f"read_parquet({quote(str(path))})")[0]
+
+    def _in_relation(self, connection: duckdb.DuckDBPyConnection, relation: str) -> tuple[bool, list[str]]:
+        """Whether a name stands in a row as text, and which rows have one within a longer word."""
+        found = []
+        for pattern in self._names.patterns:
+            rows = connection.execute(
+                f"select text from (select r::varchar as text from (select * from {relation}) as r) "
+                "where regexp_matches(text, ?)",
+                [pattern],
+            ).fetchall()
+            found += [text for (text,) in rows]
+        return any(self._names.are_in(text.encode()) for text in found), found
+
+    def _in_warehouse(self, path: Path) -> bool:
+        """DuckDB writes texts one after the other: bytes that look like an id are none if they are part of another
+        that is there.
+        """
+        within: list[str] = []
+        with duckdb.connect(str(path), read_only=True) as connection:
+            tables = connection.execute(
+                "select schema_name, table_name from duckdb_tables() where not internal order by all"
+            ).fetchall()
+            for schema, name in tables:
+                is_in, found = self._in_relation(connection, f"{identifier(schema)}.{identifier(name)}")
+                if is_in:
+                    return True
+                within += found
+        explained = {one for one in self._names.spellings if any(one in text for text in within)}
+        left = Names(tuple(one for one in self._names.ids if one not in explained))
+        return any(any(one.encode() in block for one in left.ids) for block in self._blocks(path))
+
+
+def _unpacked(raw: IO[bytes], name: str) -> Any:
+    if name.endswith(".gz"):
+        return gzip.GzipFile(fileobj=raw)
+    if name.endswith(".zst"):
+        return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+    return raw
