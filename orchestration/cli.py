@@ -234,8 +234,12 @@ def _datasets(parser: argparse.ArgumentParser, settings: Settings, given: argpar
 
 
 def _diff(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.erasure.withdrawal import withdrawn_difference
     from orchestration.lib.version_diff import differences, differences_text
 
+    if told := withdrawn_difference(settings, given.name, given.before, given.after):
+        print(told)
+        return EXIT_OK
     print(differences_text(differences(settings, given.name, given.before, given.after), rows=given.rows))
     return EXIT_OK
 

@@ -1,4 +1,4 @@
-"""Half an erasure in a process that is ended with SIGKILL at one of its steps: `python -m tests.erasure_killed STEP`."""
+"""Half an erasure in a process that is ended with SIGKILL at a step: `python -m tests.erasure_killed HALF STEP`."""
 
 import os
 import signal

@@ -138,10 +138,8 @@ def planted() -> Iterator[Planted]:
     yield feedback(
         three, plain, ERASE, json.dumps({"feedback_id": "fb-planted-1", "rating": "SECRET", "session_id": 1})
     )
-    yield Planted(
-        "reviews", two, plain,
-        json.dumps({"feedback_id": "fb-planted-1", "decision": "accept", "reviewer": "ada", "note": "SECRET note"}), ERASE,
-    )  # fmt: skip
+    review = {"feedback_id": "fb-planted-1", "decision": "accept", "reviewer": "ada", "note": "SECRET note"}
+    yield Planted("reviews", two, plain, json.dumps(review), ERASE)
     yield Planted(
         "reviews", two, plain, json.dumps({"feedback_id": "fb-kept-1", "decision": "accept", "reviewer": PERSON}), KEEP
     )

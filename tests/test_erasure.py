@@ -5,7 +5,6 @@ The failure that this prevents: a copy that nobody thought of.
 """
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -27,6 +26,7 @@ from tests.processes import environment
 from tests.traffic import land
 
 RECIPES = ("feedback", "sft", "preference")
+HOLDS_ROWS = ("data", "rows", "delta", "openai")
 # The person's id, and not their namesake's; the ids of what is theirs; and their words.
 LEFT = re.compile(rb"user-planted-7f3a(?!9)|req-planted|fb-req-planted|fb-planted|sess-planted|fb-retracting|SECRET")
 # The first half of an erasure ends when the run goes on to dbt.
@@ -120,12 +120,7 @@ def test_datasets_are_as_if_the_person_had_never_been(erased: Platform, never_wa
         for version in {one["version"] for one in partitions[0].values() if one["version"]}:
             told = [json.loads((folder / version / "manifest.json").read_text()) for folder in folders]
             files = [
-                {
-                    f["path"]: f["sha256"]
-                    for f in one["files"]
-                    if f["path"].split("/")[0] in ("data", "rows", "delta", "openai")
-                }
-                for one in told
+                {f["path"]: f["sha256"] for f in one["files"] if f["path"].split("/")[0] in HOLDS_ROWS} for one in told
             ]
             assert files[0] == files[1]
             assert told[0]["parent_version"] == told[1]["parent_version"]
@@ -181,12 +176,11 @@ def test_the_report_tells_what_went_and_what_rests_on_it(erased: Platform, capsy
     assert report["verification"]["found_in"] == []
     assert {one["model"] for one in report["models"]} == {"sft-model-1", "feedback-model-1"}
     for one in report["datasets"]:
-        manifest = json.loads(
-            (erased.data_dir / "datasets" / one["dataset"] / one["version"] / "manifest.json").read_text()
-        )
+        version = erased.data_dir / "datasets" / one["dataset"] / one["version"]
+        manifest = json.loads((version / "manifest.json").read_text())
         assert manifest["withdrawn"]["successor"] == one["successor"]
         assert manifest["withdrawn"]["erasure_id"] == report["erasure_id"]
-        assert len(list((erased.data_dir / "datasets" / one["dataset"] / one["version"]).iterdir())) == 1
+        assert [path.name for path in version.iterdir()] == ["manifest.json"]
     assert {one["dataset"] for one in report["datasets"] if one["successor"]} == set(RECIPES)
     assert erased.command("erasures", "verify", report["erasure_id"]) == 0
     content = (folder / "report.json").read_text()
@@ -226,6 +220,6 @@ def test_a_late_line_of_an_erased_person_is_erased_when_it_comes(erased: Platfor
 
 def test_nothing_that_dagster_keeps_names_anybody(erased: Platform) -> None:
     """Run configuration, tags, logs and metadata: they name an erasure by its id."""
-    (erasure,) = os.listdir(erased.data_dir / "erasures")
+    (erasure,) = (path.name for path in (erased.data_dir / "erasures").iterdir())
     stored = b"".join(path.read_bytes() for path in _files(erased) if ".dagster" in path.parts)
     assert erasure.encode() in stored and PERSON.encode() not in stored

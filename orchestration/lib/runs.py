@@ -1,6 +1,6 @@
 """Running the job from the command line, as a Dagster run that the UI shows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -36,8 +36,16 @@ def run_range(settings: Settings, first: date, last: date, *, tell: Callable[[st
     return run_job(settings, ATTRIBUTION_JOB, first, last, tell=tell)
 
 
-def run_job(settings: Settings, name: str, first: date, last: date, *, tell: Callable[[str], None]) -> Outcome:
-    """Runs a job for first..last in this process, as a Dagster run that the UI shows."""
+def run_job(
+    settings: Settings,
+    name: str,
+    first: date,
+    last: date,
+    *,
+    only: Sequence[str] | None = None,
+    tell: Callable[[str], None],
+) -> Outcome:
+    """Runs a job for first..last in this process, as a Dagster run that the UI shows; `only` some of its assets."""
     ensure_dagster_home(settings)
     dbt.set_environment(settings)
     # Loaded here and not above: it reads the settings and parses dbt where something has changed.
@@ -49,6 +57,7 @@ def run_job(settings: Settings, name: str, first: date, last: date, *, tell: Cal
         result = job.execute_in_process(
             instance=instance,
             raise_on_error=False,
+            asset_selection=[dg.AssetKey(asset) for asset in only] if only else None,
             tags={**range_tags(first, last), PROCESS_TAG: this_process()},
             run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
         )

@@ -1,15 +1,18 @@
 """Erasure as assets: one takes people out of files before dbt reads them, one finishes when all else has followed."""
 
+import hashlib
+
 import dagster as dg
 
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
-from orchestration.lib.erasure.apply import apply_erasures
+from orchestration.lib.erasure.apply import apply_erasures, erasures_to_load
 from orchestration.lib.erasure.finish import finish_erasures
 from orchestration.lib.erasure.models import TRAINED_MODELS
 from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.names import APPLIED_ERASURES, ERASURE_JOB, ERASURE_REPORTS
+from orchestration.lib.warehouse import built_versions
 
 # Of the steps that could be done, Dagster does the one of the highest number first. The datasets have to come before
 # the reports, which name their new versions, and may fail at a gate, which must not leave an erasure half done: so the
@@ -26,7 +29,6 @@ LAST = {"dagster/priority": "-1000"}
     pool=WAREHOUSE_POOL,
     kinds={"parquet", "file"},
     owners=OWNERS,
-    metadata={"dagster/column_schema": dg.TableSchema(columns=[])},
     description="Takes everybody whose erasure has landed out of landing files, ledger and dataset versions, whatever "
     "days these are of.",
 )
@@ -47,7 +49,6 @@ def applied_erasures(context: dg.AssetExecutionContext, platform: PlatformResour
     op_tags=LAST,
     kinds={"file"},
     owners=OWNERS,
-    metadata={"dagster/column_schema": dg.TableSchema(columns=[])},
     description="Writes the warehouse anew without what was deleted, searches every file for the erased people's ids, "
     "and signs the report of each erasure.",
 )
@@ -72,7 +73,6 @@ trained_models = dg.AssetSpec(
     group_name="privacy",
     kinds={"file"},
     owners=OWNERS,
-    metadata={"dagster/column_schema": dg.TableSchema(columns=[])},
     description="Models with the dataset versions that they were trained on, as `attribution register-model` tells it.",
 )
 
@@ -84,6 +84,22 @@ erasure_job = dg.define_asset_job(
 )
 
 
+@dg.sensor(
+    job=erasure_job,
+    minimum_interval_seconds=60,
+    description="Sees erasures that have landed and that no run has loaded, whatever day they landed in.",
+)
+def erasure_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult:
+    landed = erasures_to_load(platform.settings)
+    built = built_versions(platform.settings) if landed else {}
+    if not built:
+        return dg.SensorResult(skip_reason="no erasure has landed that is not loaded, or nothing is built yet")
+    key = hashlib.sha256(repr(sorted(landed.items())).encode()).hexdigest()
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=key, partition_key=max(built).isoformat())])
+
+
 @dg.definitions
 def privacy() -> dg.Definitions:
-    return dg.Definitions(assets=[applied_erasures, erasure_reports, trained_models], jobs=[erasure_job])
+    return dg.Definitions(
+        assets=[applied_erasures, erasure_reports, trained_models], jobs=[erasure_job], sensors=[erasure_sensor]
+    )

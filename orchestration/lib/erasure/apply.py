@@ -30,14 +30,17 @@ from orchestration.lib.store import Store
 Tell = Callable[[str], None]
 
 
-def load_erasures(settings: Settings, *, tell: Tell) -> None:
-    """Loads the days of landed erasures that the ledger does not have as they are."""
+def erasures_to_load(settings: Settings) -> dict[date, str]:
+    """The days of landed erasures that the ledger does not have as they are, each with what has landed."""
     landing = Store(settings.landing_url)
     loaded = ledger_metadata(settings, ERASURES, "landing_files")
-    for day in landed_days(landing, ERASURES.name):
-        files = landing_files(landing, ERASURES.name, day)
-        if files and loaded.get(day) != fingerprint(files):
-            load_partition(settings, ERASURES, day, tell=tell, is_locked=True)
+    landed = {day: landing_files(landing, ERASURES.name, day) for day in landed_days(landing, ERASURES.name)}
+    return {day: fingerprint(files) for day, files in landed.items() if files and loaded.get(day) != fingerprint(files)}
+
+
+def load_erasures(settings: Settings, *, tell: Tell) -> None:
+    for day in erasures_to_load(settings):
+        load_partition(settings, ERASURES, day, tell=tell, is_locked=True)
 
 
 def apply_erasures(settings: Settings, *, tell: Tell) -> list[str]:

@@ -9,7 +9,7 @@ import dagster as dg
 from orchestration.lib.erasure.events import land_erasure
 from orchestration.lib.erasure.models import TRAINED_MODELS, register_model
 from orchestration.lib.instance import ensure_dagster_home, open_instance
-from orchestration.lib.names import ERASURE_JOB
+from orchestration.lib.names import APPLIED_ERASURES, ERASURE_JOB, ERASURE_REPORTS
 from orchestration.lib.runs import run_job
 from orchestration.lib.settings import Settings
 from orchestration.lib.warehouse import built_versions
@@ -29,8 +29,11 @@ def erase(
     """
     if user_id is not None:
         tell(f"landed {land_erasure(settings, user_id, reason=reason, received_date=received_date)}")
-    newest = max(built_versions(settings), default=received_date)
-    return run_job(settings, ERASURE_JOB, newest, newest, tell=tell).failure
+    built = built_versions(settings)
+    newest = max(built, default=received_date)
+    # Of no warehouse nothing has to follow.
+    only = None if built else [APPLIED_ERASURES, ERASURE_REPORTS]
+    return run_job(settings, ERASURE_JOB, newest, newest, only=only, tell=tell).failure
 
 
 def register(settings: Settings, model: str, datasets: Sequence[tuple[str, str]]) -> dict[str, Any]:

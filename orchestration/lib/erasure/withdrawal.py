@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestration.lib.catalog import Catalog, datasets
+from orchestration.lib.catalog import Catalog, datasets, withdrawn_text
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import Plan
 from orchestration.lib.erasure.search import Search
@@ -17,6 +17,7 @@ from orchestration.lib.holdings import holdings
 from orchestration.lib.rests_on import Wanted
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import fsync, json_text
+from orchestration.lib.summary import table
 
 # What of a manifest tells nothing of anybody: no values of columns, no examples of gates.
 _KEPT = (
@@ -74,3 +75,19 @@ def _empty(folder: Path, manifest: Mapping[str, Any], told: Mapping[str, Any]) -
         elif path.name != "manifest.json":
             path.unlink()
     fsync(folder)
+
+
+def withdrawn_difference(settings: Settings, dataset: str, before: str, after: str) -> str | None:
+    """What can still be told of two versions of which one was withdrawn: counts; None where both are there."""
+    catalog = Catalog(settings, dataset)
+    withdrawn = catalog.withdrawn()
+    if not {before, after} & withdrawn.keys():
+        return None
+    # One that never was is told of as such.
+    counts = [
+        sum((catalog.manifest(one) if one in withdrawn else catalog.published(one))["rows"].values())
+        for one in (before, after)
+    ]
+    reasons = [withdrawn_text(dataset, one, withdrawn[one]) for one in (before, after) if one in withdrawn]
+    cause = "erasure" if withdrawn.get(before, {}).get("successor") == after else "unknown"
+    return table(["cause", "rows before", "rows after"], [[cause, *counts]]) + "\n" + "\n".join(reasons)
