@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 ERASED_NAME = b"<ERASED>"
 # A shorter one would be found in any number and word.
@@ -61,8 +62,18 @@ class Names:
         plain = self._whole.sub(ERASED_NAME, line)
         if plain == line or not _is_json(line) or _is_json(plain):
             return plain
-        bare = re.compile(rb"(?<=[:\[,\s])" + self._whole.pattern + rb"(?=\s*[,}\]])")
-        return self._whole.sub(ERASED_NAME, bare.sub(b'"' + ERASED_NAME + b'"', line))
+        return json.dumps(self._without(json.loads(line)), ensure_ascii=False).encode()
+
+    def _without(self, value: Any) -> Any:
+        """A JSON value of any depth without the names, where one of them is a number."""
+        if isinstance(value, dict):
+            return {self.scrubbed_text(key): self._without(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._without(one) for one in value]
+        if isinstance(value, str):
+            return self.scrubbed_text(value)
+        is_name = type(value) is int and str(value) in self.ids
+        return ERASED_NAME.decode() if is_name else value
 
     def scrubbed_text(self, text: str) -> str:
         return self.scrubbed(text.encode()).decode()
@@ -74,8 +85,3 @@ def _is_json(line: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def spelled_ids(user_id: str, stored: Sequence[str]) -> list[str]:
-    """What a person's id is in landing files and in what was made of them."""
-    return list(dict.fromkeys([user_id, *stored]))
