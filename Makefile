@@ -72,6 +72,10 @@ benchmark: install ## Time a run beside a hand-written DuckDB floor
 benchmark-history: install ## Time a new day against 7 and against 30 days of history
 	@$(BIN)/python -m benchmarks.growing_history
 
+.PHONY: benchmark-erasure
+benchmark-erasure: install ## Erase a person from a short and from a long history
+	@$(BIN)/python -m benchmarks.erasure
+
 .PHONY: benchmark-near-duplicates
 benchmark-near-duplicates: install ## Find near-duplicates beside a bare COPY of the same rows
 	@$(BIN)/python -m benchmarks.near_duplicates
