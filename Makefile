@@ -38,8 +38,8 @@ test: install ## Run the tests
 	@$(BIN)/python -m pytest
 
 .PHONY: test-kill
-test-kill: install ## Kill runs at twenty random moments and compare with an undisturbed one (takes long)
-	@$(BIN)/python -m pytest tests/test_interruption.py --kills 20
+test-kill: install ## Kill runs and erasures at twenty moments and compare with undisturbed ones (takes long)
+	@$(BIN)/python -m pytest tests/test_interruption.py tests/test_erasure.py --kills 20
 
 # No part of .venv: PyTorch is larger than all that the platform needs.
 TRL := .venv-trl

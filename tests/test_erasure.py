@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -26,6 +27,7 @@ from tests.processes import environment
 from tests.traffic import land
 
 RECIPES = ("feedback", "sft", "preference")
+ENOUGH_KILLS = 10
 HOLDS_ROWS = ("data", "rows", "delta", "openai")
 # The person's id, and not their namesake's; the ids of what is theirs; and their words.
 LEFT = re.compile(rb"user-planted-7f3a(?!9)|req-planted|fb-req-planted|fb-planted|sess-planted|fb-retracting|SECRET")
@@ -223,3 +225,42 @@ def test_nothing_that_dagster_keeps_names_anybody(erased: Platform) -> None:
     (erasure,) = (path.name for path in (erased.data_dir / "erasures").iterdir())
     stored = b"".join(path.read_bytes() for path in _files(erased) if ".dagster" in path.parts)
     assert erasure.encode() in stored and PERSON.encode() not in stored
+
+
+def test_an_erasure_that_is_killed_at_any_moment_is_completed(
+    before: Platform, never_was: Platform, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The whole command, dbt and publishing included; the suite kills at the steps, and this takes long."""
+    kills = request.config.getoption("--kills")
+    if kills < ENOUGH_KILLS:
+        pytest.skip(f"killing whole commands is for `make test-kill` (--kills {ENOUGH_KILLS} or more)")
+    seconds = None
+    for n in range(-1, kills):
+        platform = Platform(tmp_path / str(n), before.settings)
+        shutil.copytree(before.data_dir, platform.data_dir)
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "orchestration.cli", "erase", "--user", PERSON],
+            cwd=REPOSITORY,
+            env={**environment(platform.data_dir), **platform.settings, "PYTHONPATH": str(REPOSITORY)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            # The first is not killed, and tells how long it takes.
+            process.wait(timeout=None if seconds is None else seconds * (n + 0.5) / kills)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        seconds = seconds or time.monotonic() - started
+        # One that was killed before it landed anything was never asked for.
+        again = ("--resume",) if (platform.data_dir / "landing" / "erasures").exists() else ("--user", PERSON)
+        assert platform.command("erase", *again) == 0, n
+        assert not [path for path in _files(platform) for content in contents(path) if LEFT.search(content)], n
+        for name in RECIPES:
+            told = [
+                json.loads((one.data_dir / "datasets" / name / "partitions.json").read_text())
+                for one in (platform, never_was)
+            ]
+            assert told[0] == told[1], n
+        shutil.rmtree(platform.data_dir)

@@ -88,7 +88,9 @@ class Catalog:
         (`partitions`), and the version that took its place in the first of them, once there is one (`successor`).
         """
         path = f"{self.dataset}/{_WITHDRAWN_FILE}"
-        return dict(self.store.read_json(path)) if self.store.exists(path) else {}
+        told = dict(self.store.read_json(path)) if self.store.exists(path) else {}
+        # One that comes back was killed between two renames: it is none of these, and not yet one of the others.
+        return {name: one for name, one in told.items() if self.store.exists(f"{self.dataset}/{name}/manifest.json")}
 
     def withdraw(self, versions: Mapping[str, Mapping[str, Any]]) -> None:
         """Notes versions as withdrawn: no partition has them any more, and nobody is led to them."""
