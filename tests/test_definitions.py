@@ -47,7 +47,7 @@ GROUPS = {
         "feedback_dataset", "sft_dataset", "preference_dataset", "kto_dataset", "reward_dataset", "ranking_dataset",
         "retrieval_dataset", "tabular_dataset", "label_queue_dataset",
     },
-    "privacy": {"applied_erasures", "erasure_reports", "trained_models"},
+    "privacy": {"applied_erasures", "erasure_reports", "trained_models", "retention"},
     "retraining": {f"{name}_retraining_due" for name in ("sft", "preference", "kto", "reward")},
 }  # fmt: skip
 # What they tell is as of the newest partition: they have none of their own.
@@ -110,6 +110,8 @@ def test_schedule_and_sensor(definitions: dg.Definitions) -> None:
     schedule = definitions.resolve_schedule_def("daily_attribution_schedule")
     assert schedule.cron_schedule == "15 0 * * *"
     assert schedule.job_name == "attribution_job"
+    retention = definitions.resolve_schedule_def("daily_retention_schedule")
+    assert (retention.cron_schedule, retention.job_name) == ("15 1 * * *", "retention_job")
     assert definitions.resolve_sensor_def("retraining_sensor").minimum_interval_seconds == 60
     assert definitions.resolve_sensor_def("late_landing_sensor").job_name == "attribution_job"
     assert definitions.resolve_sensor_def("erasure_sensor").job_name == "erasure_job"

@@ -33,6 +33,11 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_MODEL_REGISTRY", "<data dir>/models.yml", "The models that feature attributions explain; none without."),
     ("FEEDBACK_PSEUDONYM_KEY", "none", "Key of the tokens that stand for user ids; several, oldest first, by commas."),
     ("FEEDBACK_PSEUDONYM_KEY_FILE", "none", "File with these keys, one a line, readable by its owner only."),
+    (
+        "FEEDBACK_RETENTION",
+        "<data dir>/retention.yml",
+        "How long landing files stay, and what is held.",
+    ),
     ("FEEDBACK_SIGNING_KEY", "made when needed", "Key that erasure reports are signed with."),
     ("FEEDBACK_SIGNING_KEY_FILE", "none", "File with this key, readable by its owner only."),
     ("FEEDBACK_DATA_DOCS", "true", "Whether a run leaves Great Expectations Data Docs beside the datasets."),
@@ -79,6 +84,7 @@ class Settings:
     recipes: Path
     model_registry: Path
     pseudonym_keys: tuple[Secret, ...]
+    retention: Path
     signing_key: Secret | None
     data_docs: bool
     duckdb_memory_limit: str
@@ -127,6 +133,7 @@ class Settings:
             recipes=_path(text("FEEDBACK_RECIPES")),
             model_registry=_registry("FEEDBACK_MODEL_REGISTRY", env, data_dir),
             pseudonym_keys=_keys("FEEDBACK_PSEUDONYM_KEY", env, data_dir),
+            retention=_policy("FEEDBACK_RETENTION", env, data_dir),
             signing_key=_one_key("FEEDBACK_SIGNING_KEY", env, data_dir),
             data_docs=_boolean("FEEDBACK_DATA_DOCS", text("FEEDBACK_DATA_DOCS")),
             duckdb_memory_limit=_memory("FEEDBACK_DUCKDB_MEMORY_LIMIT", text("FEEDBACK_DUCKDB_MEMORY_LIMIT")),
@@ -168,6 +175,14 @@ def _registry(name: str, env: Mapping[str, str], data_dir: Path) -> Path:
     if given and not _path(given).is_file():
         raise SettingsError(f"{name}={given!r} is no file; write it, or unset the variable to explain no model")
     return _path(given) if given else data_dir / "models.yml"
+
+
+def _policy(name: str, env: Mapping[str, str], data_dir: Path) -> Path:
+    # As with models: nothing expires without a policy, and one that was asked for has to be there.
+    given = env.get(name)
+    if given and not _path(given).is_file():
+        raise SettingsError(f"{name}={given!r} is no file; write it, or unset the variable to keep all")
+    return _path(given) if given else data_dir / "retention.yml"
 
 
 def _keys(name: str, env: Mapping[str, str], data_dir: Path) -> tuple[Secret, ...]:

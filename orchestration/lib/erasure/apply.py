@@ -24,6 +24,7 @@ from orchestration.lib.erasure.withdrawal import versions_that_hold, withdraw
 from orchestration.lib.landing import landed_days, landing_files
 from orchestration.lib.ledger import fingerprint, ledger_metadata, load_partition
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
+from orchestration.lib.retention.policy import load_policy
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
@@ -54,9 +55,16 @@ def apply_erasures(settings: Settings, *, tell: Tell) -> list[str]:
         path.unlink()
         tell(f"{len(lines):,} {stream} lines of {day} are of people who were erased before: they are tombstones now")
     pending = [one for one in received_erasures(settings) if not is_complete(settings, one)]
+    held = load_policy(settings.retention).hold.users
+    applied = []
     for erasure in pending:
-        _apply(settings, erasure, tell=tell)
-    return [one.erasure_id for one in pending]
+        user_id = raw_user_id(settings, erasure)
+        if user_id in held:
+            tell(f"erasure {erasure.erasure_id} waits: its person is under legal hold ({settings.retention.name})")
+            continue
+        _apply(settings, erasure, user_id, tell=tell)
+        applied.append(erasure.erasure_id)
+    return applied
 
 
 def person_names(settings: Settings, user_id: str, plan: Plan) -> Names:
@@ -72,8 +80,7 @@ def person_ids(settings: Settings, user_id: str) -> list[str]:
     return list(dict.fromkeys([*stored, user_id]))
 
 
-def _apply(settings: Settings, erasure: Erasure, *, tell: Tell) -> None:
-    user_id = raw_user_id(settings, erasure)
+def _apply(settings: Settings, erasure: Erasure, user_id: str, *, tell: Tell) -> None:
     before = read_plan(settings, erasure.erasure_id)
     plan = _find(settings, erasure, user_id)
     if before:
