@@ -40,7 +40,11 @@ class Search:
 
     def _look(self, path: Path) -> bool:
         if path.suffix == _WAREHOUSE:
-            return self._in_warehouse(path)
+            try:
+                return self._in_warehouse(path)
+            except duckdb.Error:
+                # None of DuckDB's, or one that needs a key: its bytes are all that can be read.
+                return self._in_bytes(path)
         return self._in_bytes(path) or (path.suffix == ".parquet" and self._in_rows(path))
 
     def _in_bytes(self, path: Path) -> bool:
