@@ -4,6 +4,7 @@ import gzip
 import json
 from datetime import date
 from pathlib import Path
+from unittest import mock
 
 import duckdb
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ import pytest
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
+from orchestration.lib.erasure import search
 from orchestration.lib.erasure.apply import apply_erasures
 from orchestration.lib.erasure.compact import write_warehouse_anew
 from orchestration.lib.erasure.events import land_erasure, raw_user_id, scrub_erasure
@@ -69,11 +71,14 @@ def complete(settings: Settings) -> None:
         scrub_erasure(settings, one)
         folder = report_folder(settings, one.erasure_id)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / REPORT).write_text("{}", encoding="utf-8")
+        told = {"erasure_id": one.erasure_id, "subject": one.subject, "events_until": one.until.isoformat()}
+        (folder / REPORT).write_text(json.dumps(told), encoding="utf-8")
 
 
 def test_a_name_is_found_by_itself_in_every_spelling_and_in_no_longer_one() -> None:
     names = Names.of(["jürgen-12", "1234567", "short"])
+    assert names.are_in(b"1234567") and not names.are_in(b"1234567", is_last=False)
+    assert not names.are_in(b"1234567 ", is_first=False) and names.are_in(b" 1234567 ", is_first=False, is_last=False)
     assert names.are_in('{"by": "jürgen-12"}'.encode()) and names.are_in(rb'{"by": "j\u00fcrgen-12"}')
     assert not names.are_in(b'{"by": "j\\u00fcrgen-123", "n": 12345678, "x": "a-1234567", "y": "short"}')
     scrubbed = names.scrubbed(b'{"n": 1234567, "t": "of 1234567, [1234567]", "l": [1234567, 2]}')
@@ -222,3 +227,13 @@ def test_what_was_deleted_is_in_no_byte_of_a_warehouse_written_anew(tmp_path: Pa
         assert told("select comment, is_nullable from duckdb_columns() where table_name = 't' order by 1") == [
             ("words", True), (None, False),
         ]  # fmt: skip
+
+
+def test_an_id_is_found_where_a_file_is_read_in_parts(tmp_path: Path) -> None:
+    """Across the end of a part, and not where the part ends within a longer one."""
+    for text, is_in in ((f"x {PERSON} y", True), (f"x {PERSON}9 y", False), (f"x {PERSON}", True)):
+        for place in range(len(text)):
+            with mock.patch.object(search, "BLOCK_BYTES", 64):
+                path = tmp_path / f"{is_in}-{place}-{len(text)}.txt"
+                path.write_text("." * (64 - place) + text)
+                assert search.Search(Names.of([PERSON])).is_in(path) is is_in, (text, place)

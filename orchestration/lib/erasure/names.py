@@ -51,9 +51,13 @@ class Names:
             return None
         return re.compile(rb"(?<![\w-])(?:" + b"|".join(re.escape(s.encode()) for s in spelled) + rb")(?![\w-])")
 
-    def are_in(self, text: bytes) -> bool:
-        """Whether an id stands in a text by itself: `user-1` is not in `user-12`."""
-        return self._whole is not None and self._whole.search(text) is not None
+    def are_in(self, text: bytes, *, is_first: bool = True, is_last: bool = True) -> bool:
+        """Whether an id stands in a text by itself: `user-1` is not in `user-12`.
+
+        Of a part of a text it is not told what stands before its first part and after its last: there, an id is none.
+        """
+        matches = self._whole.finditer(text) if self._whole else ()
+        return any((is_first or m.start() > 0) and (is_last or m.end() < len(text)) for m in matches)
 
     def scrubbed(self, line: bytes) -> bytes:
         """A line of another person without the names; JSON stays JSON, also where an id was a number."""

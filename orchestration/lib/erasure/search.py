@@ -48,25 +48,26 @@ class Search:
         return self._in_bytes(path) or (path.suffix == ".parquet" and self._in_rows(path))
 
     def _in_bytes(self, path: Path) -> bool:
-        return any(self._is_candidate(block) and self._names.are_in(block) for block in self._blocks(path))
+        return any(
+            self._is_candidate(block) and self._names.are_in(block, is_first=is_first, is_last=is_last)
+            for block, is_first, is_last in self._blocks(path)
+        )
 
     def _is_candidate(self, block: bytes) -> bool:
         text = pa.array([block], pa.binary())
         return any(pc.match_substring_regex(text, pattern=one)[0].as_py() for one in self._names.patterns)
 
-    def _blocks(self, path: Path) -> Iterator[bytes]:
-        """The file's text by blocks that overlap by more than an id."""
+    def _blocks(self, path: Path) -> Iterator[tuple[bytes, bool, bool]]:
+        """The file's text by blocks that overlap by more than an id, and whether each is the first and the last."""
         with path.open("rb") as raw:
-            tail = b""
-            source = _unpacked(raw, path.name)
-            try:
-                while block := source.read(BLOCK_BYTES):
-                    self.bytes += len(block)
-                    yield tail + block
-                    tail = block[-self._overlap :]
-            except (OSError, EOFError, zlib.error, zstandard.ZstdError):
-                # A damaged file is read as far as it goes.
-                return
+            source, waiting, is_first = _unpacked(raw, path.name), b"", True
+            while block := _read(source):
+                self.bytes += len(block)
+                if waiting:
+                    yield waiting, is_first, False
+                    waiting, is_first = waiting[-self._overlap :], False
+                waiting += block
+            yield waiting, is_first, True
 
     def _in_rows(self, path: Path) -> bool:
         try:
@@ -104,7 +105,15 @@ class Search:
                 within += found
         explained = {one for one in self._names.spellings if any(one in text for text in within)}
         left = Names(tuple(one for one in self._names.ids if one not in explained))
-        return any(any(one.encode() in block for one in left.ids) for block in self._blocks(path))
+        return any(any(one.encode() in block for one in left.ids) for block, _, _ in self._blocks(path))
+
+
+def _read(source: Any) -> bytes:
+    """The next part of a file; a damaged one is read as far as it goes."""
+    try:
+        return bytes(source.read(BLOCK_BYTES))
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError):
+        return b""
 
 
 def _unpacked(raw: IO[bytes], name: str) -> Any:
