@@ -31,8 +31,13 @@ def plant(data_dir: Path, day: date, lines: int) -> None:
     """A file a stream with the person's lines of a day."""
     folder = data_dir / "landing"
     for stream in ("inferences", "feedback"):
+        # A minute apart, and not at once: they are to be attributed.
         events = [
-            {"request_id": f"req-of-the-benchmark-{day}-{n}", "timestamp": f"{day}T12:00:00Z", "user_id": PERSON}
+            {
+                "request_id": f"req-of-the-benchmark-{day}-{n}",
+                "timestamp": f"{day}T{n // 60 % 24:02d}:{n % 60:02d}:{30 * (stream == 'feedback'):02d}Z",
+                "user_id": PERSON,
+            }
             | ({"model_version": "v1", "output": {"text": "an answer"}} if stream == "inferences" else {"thumbs": "up"})
             for n in range(lines)
         ]
