@@ -25,7 +25,7 @@ from orchestration.lib.landing import landed_days, landing_files
 from orchestration.lib.ledger import fingerprint, ledger_metadata, load_partition
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
 from orchestration.lib.retention.policy import load_policy
-from orchestration.lib.settings import Settings
+from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import Store
 
 Tell = Callable[[str], None]
@@ -58,7 +58,12 @@ def apply_erasures(settings: Settings, *, tell: Tell) -> list[str]:
     held = load_policy(settings.retention).hold.users
     applied = []
     for erasure in pending:
-        user_id = raw_user_id(settings, erasure)
+        try:
+            user_id = raw_user_id(settings, erasure)
+        except StateError as error:
+            # It stays `not begun` for all to see; the days that others wait for are built.
+            tell(str(error))
+            continue
         if user_id in held:
             tell(f"erasure {erasure.erasure_id} waits: its person is under legal hold ({settings.retention.name})")
             continue
