@@ -15,6 +15,7 @@ from orchestration.lib.duck import connect
 from orchestration.lib.holdings import holdings
 from orchestration.lib.ledger import LEDGER_FILE
 from orchestration.lib.ledger_sql import ledger_columns
+from orchestration.lib.recipe.source_columns import ROW_HASH
 from orchestration.lib.rests_on import Wanted, among
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
@@ -64,7 +65,7 @@ def feedback_history(settings: Settings, feedback_id: str) -> History | None:
         "states": states,
         "flags": flags,
         "reviews": _received(settings, REVIEWS, "feedback_id", feedback_id),
-        "attribution": attribution[0] if attribution else None,
+        "attribution": {c: value for c, value in attribution[0].items() if c != ROW_HASH} if attribution else None,
         "standings": standings,
         "ended": ended[0] if ended else None,
         "datasets": versions,
