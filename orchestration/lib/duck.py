@@ -10,6 +10,9 @@ import duckdb
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
+# What is known of the rows that are being published: a database in memory, which every cursor of the connection sees.
+BESIDE = "publishing"
+
 
 def memory_settings(settings: Settings, *, share: float = 1.0) -> list[str]:
     """Statements that keep a connection within its share of the memory, and what it spills in the data folder.

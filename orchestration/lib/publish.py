@@ -92,7 +92,7 @@ class Staging:
             self.folder,
             made.snapshot,
             before=before or hashed(connection, self._parent_with_splits(made.parent), key),
-            after=f"select {', '.join(key)}, split_, row_sha256 from {HASHES} "
+            after=f"select {', '.join(key)}, split_, known_date, row_sha256 from {HASHES} "
             f"where {of_shards(own, 'split_', 'known_date')}",
             where=of_shards(own, made.snapshot.split, "attributed_date"),
         )
@@ -155,7 +155,10 @@ class Staging:
             **self._label_noise(connection, changes),
             "gate": {"result": PASSED, "reports": [gate.to_dict() for gate in gates]},
         }
-        manifest = write_companions(connection, self.folder, self._recipe, manifest, types, known=self._data_files)
+        kept_facts = made.base.fingerprints.parent if made.base else None
+        manifest = write_companions(
+            connection, self.folder, self._recipe, manifest, types, known=self._data_files, kept_facts=kept_facts
+        )
         (self.folder / "manifest.json").write_text(json_text(manifest), encoding="utf-8")
         assert made.version is not None
         self._catalog.add(made.version, self.folder)

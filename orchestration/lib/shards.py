@@ -24,7 +24,7 @@ from orchestration.lib.parent_files import DATA, ROWS, ParentFiles
 from orchestration.lib.recipe import DEFAULT_SPLIT, Recipe
 from orchestration.lib.row_hash import identifier
 from orchestration.lib.row_hashes import HASHES, Day
-from orchestration.lib.snapshot import PARQUET, SPLIT, Snapshot
+from orchestration.lib.snapshot import PARQUET, Snapshot
 from orchestration.lib.store import file_sha256
 from orchestration.lib.warehouse import execute_beside
 
@@ -141,7 +141,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _data_query(snapshot: Snapshot, shard: Shard) -> str:
-    columns = f"* exclude ({SPLIT})" if snapshot.has_splits else "*"
+    columns = f"* exclude ({', '.join(snapshot.aside)})" if snapshot.aside else "*"
     return f"select {columns} from {snapshot.rows} where {_of_shard(shard, snapshot.split, 'attributed_date')}"
 
 
