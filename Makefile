@@ -8,6 +8,9 @@ export FEEDBACK_DATA_DIR ?= $(CURDIR)/data
 export DAGSTER_DISABLE_TELEMETRY := yes
 export GX_ANALYTICS_ENABLED := false
 
+# The demo's key of pseudonyms (demo/key.py), where there is one and no other is set: `make ui` then loads as the demo did.
+DEMO_KEY = $(if $(FEEDBACK_PSEUDONYM_KEY)$(FEEDBACK_PSEUDONYM_KEY_FILE),,$(addprefix FEEDBACK_PSEUDONYM_KEY_FILE=,$(wildcard $(dir $(FEEDBACK_DATA_DIR)).$(notdir $(FEEDBACK_DATA_DIR))-pseudonym-key)))
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -31,15 +34,15 @@ demo: install ## Run the whole pipeline on a week of real and generated traffic
 
 .PHONY: ui
 ui: install ## Start the Dagster UI and daemon on the same data (http://127.0.0.1:3000)
-	@$(BIN)/attribution ui
+	@$(DEMO_KEY) $(BIN)/attribution ui
 
 .PHONY: test
 test: install ## Run the tests
 	@$(BIN)/python -m pytest
 
 .PHONY: test-kill
-test-kill: install ## Kill runs at twenty random moments and compare with an undisturbed one (takes long)
-	@$(BIN)/python -m pytest tests/test_interruption.py --kills 20
+test-kill: install ## Kill runs and erasures at twenty moments and compare with undisturbed ones (takes long)
+	@$(BIN)/python -m pytest tests/test_interruption.py tests/test_erasure.py --kills 20
 
 # No part of .venv: PyTorch is larger than all that the platform needs.
 TRL := .venv-trl
@@ -72,6 +75,10 @@ benchmark: install ## Time a run beside a hand-written DuckDB floor
 benchmark-history: install ## Time a new day against 7 and against 30 days of history
 	@$(BIN)/python -m benchmarks.growing_history
 
+.PHONY: benchmark-erasure
+benchmark-erasure: install ## Erase a person from a short and from a long history
+	@$(BIN)/python -m benchmarks.erasure
+
 .PHONY: benchmark-near-duplicates
 benchmark-near-duplicates: install ## Find near-duplicates beside a bare COPY of the same rows
 	@$(BIN)/python -m benchmarks.near_duplicates
@@ -79,6 +86,14 @@ benchmark-near-duplicates: install ## Find near-duplicates beside a bare COPY of
 .PHONY: benchmark-publishing
 benchmark-publishing: install ## Time publishing beside a bare COPY, and a next day with 1 % of changes
 	@$(BIN)/python -m benchmarks.publishing
+
+.PHONY: benchmark-encryption
+benchmark-encryption: install ## Run a day and read it with and without encryption
+	@$(BIN)/python -m benchmarks.encryption
+
+.PHONY: benchmark-masking
+benchmark-masking: install ## Load with and without masking; recall and precision a kind
+	@$(BIN)/python -m benchmarks.masking
 
 .PHONY: schemas
 schemas: install ## Check the events' schema versions; write JSON Schemas, docs/events.md and dbt's columns

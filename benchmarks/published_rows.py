@@ -74,7 +74,9 @@ def add_pairs(connection: duckdb.DuckDBPyConnection, *, day: date, rows: int) ->
         from range({rows}) r(i), prompts, outputs
         """
     )
-    connection.execute("insert into warehouse.marts.attributed_feedback by name from pairs")
+    connection.execute(
+        "insert into warehouse.marts.attributed_feedback by name select *, hash(pairs) as row_hash from pairs"
+    )
     connection.execute(
         """
         insert into warehouse.intermediate.int_feedback_attributions by name
@@ -135,7 +137,8 @@ def end_pairs(connection: duckdb.DuckDBPyConnection, *, day: date, rows: int, sc
 def say_otherwise(connection: duckdb.DuckDBPyConnection, *, day: date) -> None:
     """What running a day again after a change of schema makes of it: a column that was empty."""
     connection.execute(
-        f"update warehouse.marts.attributed_feedback set reasoning_effort = 'low' where attributed_date = date '{day}'"
+        "update warehouse.marts.attributed_feedback set reasoning_effort = 'low', row_hash = hash(row_hash, 'low') "
+        f"where attributed_date = date '{day}'"
     )
 
 

@@ -1,10 +1,12 @@
-"""`attribution run` in a process of its own, and what it cost."""
+"""Commands in processes of their own, and what they cost."""
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 
 @dataclass(frozen=True)
@@ -17,21 +19,40 @@ class Cost:
 
 
 def run_range(
-    data_dir: Path, first: date, last: date, *, memory_limit: str | None = None, recipes: Path | None = None
+    data_dir: Path,
+    first: date,
+    last: date,
+    *,
+    memory_limit: str | None = None,
+    recipes: Path | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Cost:
-    """`attribution run` in a process of its own, with its log in the data folder. Raises where it does not land."""
+    """`attribution run` of a range. Raises where it does not land."""
+    arguments = ["run", "--from", str(first), "--to", str(last)]
+    return run_command(data_dir, arguments, memory_limit=memory_limit, recipes=recipes, settings=settings)
+
+
+def run_command(
+    data_dir: Path,
+    arguments: Sequence[str],
+    *,
+    memory_limit: str | None = None,
+    recipes: Path | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Cost:
+    """`attribution …` in a process of its own, with its log in the data folder. Raises where it does not succeed."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("FEEDBACK_", "DAGSTER_HOME"))}
-    own = {"FEEDBACK_DATA_DIR": str(data_dir), "FEEDBACK_DATA_DOCS": "false"}
+    own = {"FEEDBACK_DATA_DIR": str(data_dir), "FEEDBACK_DATA_DOCS": "false", **settings}
     if memory_limit:
         own["FEEDBACK_DUCKDB_MEMORY_LIMIT"] = memory_limit
     if recipes:
         own["FEEDBACK_RECIPES"] = str(recipes)
-    arguments = [sys.executable, "-m", "orchestration.cli", "run", "--from", str(first), "--to", str(last)]
+    command = [sys.executable, "-m", "orchestration.cli", *arguments]
     before = os.times().elapsed
     with open(data_dir / "run.log", "w", encoding="utf-8") as log:
         to_log = [(os.POSIX_SPAWN_DUP2, log.fileno(), 1), (os.POSIX_SPAWN_DUP2, log.fileno(), 2)]
-        process = os.posix_spawn(sys.executable, arguments, kept | own, file_actions=to_log)
+        process = os.posix_spawn(sys.executable, command, kept | own, file_actions=to_log)
         _, status, used = os.wait4(process, 0)
     if os.waitstatus_to_exitcode(status) != 0:
-        raise RuntimeError(f"the run of {first} to {last} did not land; see {data_dir / 'run.log'}")
+        raise RuntimeError(f"attribution {arguments[0]} did not succeed; see {data_dir / 'run.log'}")
     return Cost(os.times().elapsed - before, used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from demo.assistant import write_assistant
 from demo.files import LandingConflict
+from demo.key import key_file
 from demo.open_bandit import OpenBanditMissing, write_open_bandit
 from demo.refunds import write_refunds
 from demo.week import FIRST_DAY, LAST_DAY
@@ -55,6 +56,12 @@ def main() -> None:
         print(f"  next: attribution {' '.join(command)}")
         return
     os.environ["FEEDBACK_DATA_DIR"] = str(arguments.data_dir.resolve())
+    if not {"FEEDBACK_PSEUDONYM_KEY", "FEEDBACK_PSEUDONYM_KEY_FILE"} & os.environ.keys():
+        os.environ["FEEDBACK_PSEUDONYM_KEY_FILE"] = str(key_file(arguments.data_dir))
+        print(
+            "  user ids are stored as tokens; for runs of your own on this data set "
+            f"FEEDBACK_PSEUDONYM_KEY_FILE={os.environ['FEEDBACK_PSEUDONYM_KEY_FILE']}"
+        )
     code = cli.main(command)
     if code == 0:
         print(NEXT)

@@ -6,6 +6,7 @@ process (dbt, a forgotten connection) is most likely waiting for us: that is an 
 
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -17,8 +18,15 @@ class AttachError(RuntimeError):
     """A database file could not be attached; the message names the file and the cure."""
 
 
-def attach_read_only(connection: duckdb.DuckDBPyConnection, *, alias: str, path: Path, timeout_seconds: float) -> None:
-    """Attaches `path` under the name `alias`, waiting for a writer to finish.
+def attach_read_only(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    alias: str,
+    path: Path,
+    timeout_seconds: float,
+    options: Sequence[str] = (),
+) -> None:
+    """Attaches `path` under the name `alias`, waiting for a writer to finish; `options` are further ones of ATTACH.
 
     Raises AttachError where there is no such file, it is open for writing in this process, or another
     process still holds it after `timeout_seconds`.
@@ -27,10 +35,11 @@ def attach_read_only(connection: duckdb.DuckDBPyConnection, *, alias: str, path:
         raise AttachError(f"{path} does not exist; build it before its gate is run")
     quoted_path = str(path).replace("'", "''")
     quoted_alias = alias.replace('"', '""')
+    told = ", ".join(["read_only", *options])
     deadline = time.monotonic() + timeout_seconds
     while True:
         try:
-            connection.execute(f"""attach '{quoted_path}' as "{quoted_alias}" (read_only)""")
+            connection.execute(f"""attach '{quoted_path}' as "{quoted_alias}" ({told})""")
             return
         except duckdb.BinderException as error:
             if "file handle conflict" not in str(error):

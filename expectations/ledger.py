@@ -37,6 +37,7 @@ _SOUND_LINES: Mapping[str, tuple[str, str]] = {
         "sound lines have feedback_id, decision and reviewer",
         "feedback_id is null or decision is null or reviewer is null",
     ),
+    "erasures": ("sound lines have a subject", "subject is null"),
 }
 
 _LINE = RowRules(ids=("source_file", "source_line"))
@@ -56,6 +57,8 @@ def build_suite(
     if stream not in _SOUND_LINES:
         raise ValueError(f"no suite for the stream {stream!r}; say in expectations/ledger.py what its sound lines have")
     sentence, lacks_something = _SOUND_LINES[stream]
+    # An erasure that nobody can read is a person who is not forgotten.
+    at_most = 0.0 if stream == "erasures" else thresholds.max_dead_letter_share
     return import_gx().ExpectationSuite(
         name=f"ledger_{stream}",
         expectations=[
@@ -68,8 +71,8 @@ def build_suite(
             _LINE.no_row(sentence, where=f"dead_letter_reason is null and ({lacks_something})"),
             _LINE.no_row("dead letters carry their raw text", where="dead_letter_reason is not null and raw is null"),
             share_at_most(
-                f"at most {percent(thresholds.max_dead_letter_share)} of the {stream} lines are dead letters",
-                at_most=thresholds.max_dead_letter_share,
+                f"at most {percent(at_most)} of the {stream} lines are dead letters",
+                at_most=at_most,
                 part="count(dead_letter_reason)",
                 whole="count(*)",
                 rows="select source_file, source_line from {batch} where dead_letter_reason is not null and",

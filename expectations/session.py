@@ -3,7 +3,7 @@
 What is not here: what to expect (the suite modules), where the data lies (whoever opens a session).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,12 +43,16 @@ class GateSession:
         self,
         *,
         attach: Mapping[str, Path] = _NOTHING_ATTACHED,
+        attach_options: Sequence[str] = (),
+        prepare: Callable[[duckdb.DuckDBPyConnection], None] = lambda _: None,
         setup: Sequence[str] = (),
         data_docs_dir: Path | None = None,
         lock_timeout_seconds: float = 60.0,
     ) -> None:
-        """`attach` maps names to DuckDB files, opened read-only; `setup` are statements run after that."""
-        self._attach = dict(attach)
+        """`attach` maps names to DuckDB files, opened read-only with `attach_options`; `prepare` is called before that,
+        `setup` are statements run after it.
+        """
+        self._attach, self._attach_options, self._prepare = dict(attach), tuple(attach_options), prepare
         self._setup = tuple(setup)
         self._data_docs_dir = data_docs_dir
         self._lock_timeout_seconds = lock_timeout_seconds
@@ -64,8 +68,15 @@ class GateSession:
         with ExitStack() as until_ready:
             connection = until_ready.enter_context(duckdb.connect())
             connection.execute("set TimeZone = 'UTC'")
+            self._prepare(connection)
             for alias, path in self._attach.items():
-                attach_read_only(connection, alias=alias, path=path, timeout_seconds=self._lock_timeout_seconds)
+                attach_read_only(
+                    connection,
+                    alias=alias,
+                    path=path,
+                    options=self._attach_options,
+                    timeout_seconds=self._lock_timeout_seconds,
+                )
             for statement in self._setup:
                 connection.execute(statement)
             with silenced():

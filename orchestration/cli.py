@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
     datasets = commands.add_parser("datasets", help="list the datasets and their versions, with counts")
     datasets.set_defaults(do=_datasets)
-    actions = datasets.add_subparsers(dest="action", metavar="{diff,trace,rebuild,contamination}")
+    actions = datasets.add_subparsers(dest="action", metavar="{diff,trace,rebuild,decrypt,contamination}")
     diff = actions.add_parser("diff", help="tell why two versions of a dataset differ")
     diff.add_argument("name", help="the dataset")
     diff.add_argument("before", metavar="VERSION")
@@ -72,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     rebuild.add_argument("version", metavar="VERSION")
     rebuild.add_argument("--into", type=Path, metavar="FOLDER", help="keep what is made here (default: thrown away)")
     rebuild.set_defaults(do=_rebuild)
+
+    decrypt = actions.add_parser("decrypt", help="write an encrypted version in clear, as trainers load it")
+    decrypt.add_argument("name", help="the dataset")
+    decrypt.add_argument("version", metavar="VERSION")
+    decrypt.add_argument("--into", type=Path, required=True, metavar="FOLDER", help="an empty folder, or a new one")
+    decrypt.set_defaults(do=_decrypt)
 
     check = actions.add_parser("contamination", help="tell which rows of a version are near the texts of a file")
     check.add_argument("name", help="the dataset")
@@ -97,6 +103,37 @@ def _parser() -> argparse.ArgumentParser:
     letters.set_defaults(do=_dead_letters)
 
     _add_review(commands.add_parser("review", help="see what waits for a reviewer, and decide"))
+
+    encrypt = commands.add_parser("encrypt", help="encrypt what was written before there was a key")
+    encrypt.set_defaults(do=_encrypt)
+    key = commands.add_parser("analytics-key", help="print the key that opens the encrypted published/analytics.duckdb")
+    key.set_defaults(do=_analytics_key)
+    erase = commands.add_parser("erase", help="forget a person: in every file, table and dataset, with a report")
+    whom = erase.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--user", metavar="ID", help="the person's user_id, as producers send it")
+    whom.add_argument("--resume", action="store_true", help="land nothing: complete the erasures that are not")
+    erase.add_argument("--reason", metavar="TEXT", help="why, for the report; no place for personal data")
+    erase.add_argument("--dt", type=_day, metavar="DAY", help="received date to land it under (default: today, UTC)")
+    erase.set_defaults(do=_erase)
+
+    erasures = commands.add_parser("erasures", help="list the erasures and their state")
+    erasures.set_defaults(do=_erasures)
+    of_erasures = erasures.add_subparsers(dest="action", metavar="{verify}")
+    verify = of_erasures.add_parser("verify", help="tell whether a report is as it was signed")
+    verify.add_argument("erasure_id", metavar="ID")
+    verify.set_defaults(do=_verify)
+
+    register = commands.add_parser("register-model", help="tell on which dataset versions a model was trained")
+    register.add_argument("--model", required=True, metavar="NAME", help="the model, with its version")
+    register.add_argument(
+        "--dataset",
+        required=True,
+        action="append",
+        type=_dataset_version,
+        metavar="NAME@VERSION",
+        help="may be repeated",
+    )
+    register.set_defaults(do=_register_model)
 
     ui = commands.add_parser("ui", help="start the Dagster UI and daemon on the same data")
     ui.add_argument("--port", default="3000", help="port on 127.0.0.1 (default 3000)")
@@ -154,6 +191,13 @@ def _similarity(text: str) -> float:
     return value
 
 
+def _dataset_version(text: str) -> tuple[str, str]:
+    name, _, version = text.partition("@")
+    if not name or not version:
+        raise argparse.ArgumentTypeError(f"{text!r} is no dataset's version; write NAME@VERSION")
+    return name, version
+
+
 def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
@@ -200,8 +244,12 @@ def _datasets(parser: argparse.ArgumentParser, settings: Settings, given: argpar
 
 
 def _diff(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.erasure.withdrawal import withdrawn_difference
     from orchestration.lib.version_diff import differences, differences_text
 
+    if told := withdrawn_difference(settings, given.name, given.before, given.after):
+        print(told)
+        return EXIT_OK
     print(differences_text(differences(settings, given.name, given.before, given.after), rows=given.rows))
     return EXIT_OK
 
@@ -226,6 +274,28 @@ def _rebuild(parser: argparse.ArgumentParser, settings: Settings, given: argpars
     for path, is_same in rebuilt.same.items():
         print(f"{path}: {'the same bytes' if is_same else 'other bytes'}")
     return EXIT_OK if rebuilt.is_same else EXIT_STOPPED
+
+
+def _decrypt(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.encrypted_versions import decrypt
+
+    decrypt(settings, given.name, given.version, given.into.absolute())
+    print(f"{given.into} holds {given.name} {given.version} in clear; its files are those that its manifest lists")
+    return EXIT_OK
+
+
+def _encrypt(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.encrypt_stored import encrypt_stored
+
+    print(encrypt_stored(settings, tell=_tell))
+    return EXIT_OK
+
+
+def _analytics_key(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.encryption import ANALYTICS, derived, needed_key
+
+    print(derived(needed_key(settings), ANALYTICS).reveal())
+    return EXIT_OK
 
 
 def _contamination(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
@@ -294,6 +364,46 @@ def _review_decide(parser: argparse.ArgumentParser, settings: Settings, given: a
         settings, given.feedback_id, given.action, reviewer=given.reviewer, note=given.note, received_date=day
     )
     print(f"landed {path}; it takes effect with: attribution run --from {day} --to {day}")
+    return EXIT_OK
+
+
+def _erase(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    day = given.dt or partitions.today()
+    if not settings.first_day <= day <= partitions.today():
+        parser.error(f"--dt {day} must be a day from {settings.first_day} to {partitions.today()} (UTC)")
+    if given.user is not None and not given.user.strip():
+        parser.error("--user must not be empty")
+    from orchestration.lib.erasure.run import erase
+
+    failure = erase(settings, given.user, reason=given.reason, received_date=day, tell=_tell)
+    from orchestration.lib.erasure.report import erasures_table
+
+    print(erasures_table(settings))
+    if failure:
+        print(f"\nattribution erase: {failure}", file=sys.stderr)
+        return EXIT_STOPPED
+    return EXIT_OK
+
+
+def _erasures(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.erasure.report import erasures_table
+
+    print(erasures_table(settings))
+    return EXIT_OK
+
+
+def _verify(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.erasure.report import verify_report
+
+    print(verify_report(settings, given.erasure_id))
+    return EXIT_OK
+
+
+def _register_model(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.erasure.run import register
+
+    told = register(settings, given.model, given.dataset)
+    print(f"{told['model']} rests on " + ", ".join(f"{d['name']}@{d['version']}" for d in told["datasets"]))
     return EXIT_OK
 
 

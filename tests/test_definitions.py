@@ -9,9 +9,9 @@ from orchestration.definitions import defs as load
 from orchestration.lib.attribution_metadata import PARTITION_COLUMNS
 
 GROUPS = {
-    "landing": {"landing_inferences", "landing_feedback", "landing_reviews"},
-    "ingestion": {"raw_inferences", "raw_feedback", "raw_reviews"},
-    "staging": {"stg_inferences", "stg_feedback", "stg_reviews", "stg_dead_letters"},
+    "landing": {"landing_inferences", "landing_feedback", "landing_reviews", "landing_erasures"},
+    "ingestion": {"raw_inferences", "raw_feedback", "raw_reviews", "raw_erasures"},
+    "staging": {"stg_inferences", "stg_feedback", "stg_reviews", "stg_dead_letters", "stg_erased_lines"},
     "rules": {
         "rule_burst", "rule_contradictory_signal", "rule_coordinated_text", "rule_disagreeing_rater",
         "rule_faster_than_human", "rule_invariant_rater", "rule_model_version_mismatch", "rule_no_op_correction",
@@ -43,10 +43,12 @@ GROUPS = {
         "output_verdicts_as_of", "label_candidates_as_of",
     },
     "enrichment": {"feature_attributions"},
+    "analytics": {"analytics"},
     "datasets": {
         "feedback_dataset", "sft_dataset", "preference_dataset", "kto_dataset", "reward_dataset", "ranking_dataset",
         "retrieval_dataset", "tabular_dataset", "label_queue_dataset",
     },
+    "privacy": {"applied_erasures", "erasure_reports", "trained_models", "retention"},
     "retraining": {f"{name}_retraining_due" for name in ("sft", "preference", "kto", "reward")},
 }  # fmt: skip
 # What they tell is as of the newest partition: they have none of their own.
@@ -74,7 +76,7 @@ def test_every_asset_has_a_description_an_owner_and_kinds(definitions: dg.Defini
         assert spec.description, name
         assert list(spec.owners), name
         assert spec.kinds, name
-        if spec.group_name not in ("landing", "retraining"):
+        if spec.group_name not in ("landing", "retraining", "privacy", "analytics"):  # the last is many tables
             assert "dagster/column_schema" in spec.metadata, name
 
 
@@ -98,6 +100,7 @@ def test_the_gates_are_asset_checks(definitions: dg.Definitions) -> None:
         ("raw_inferences", "ledger_gate"),
         ("raw_feedback", "ledger_gate"),
         ("raw_reviews", "ledger_gate"),
+        ("raw_erasures", "ledger_gate"),
         ("attributed_feedback", "attribution_gate"),
         *((dataset, "dataset_gate") for dataset in GROUPS["datasets"]),
     }
@@ -108,8 +111,11 @@ def test_schedule_and_sensor(definitions: dg.Definitions) -> None:
     schedule = definitions.resolve_schedule_def("daily_attribution_schedule")
     assert schedule.cron_schedule == "15 0 * * *"
     assert schedule.job_name == "attribution_job"
+    retention = definitions.resolve_schedule_def("daily_retention_schedule")
+    assert (retention.cron_schedule, retention.job_name) == ("15 1 * * *", "retention_job")
     assert definitions.resolve_sensor_def("retraining_sensor").minimum_interval_seconds == 60
     assert definitions.resolve_sensor_def("late_landing_sensor").job_name == "attribution_job"
+    assert definitions.resolve_sensor_def("erasure_sensor").job_name == "erasure_job"
 
 
 def test_a_dataset_is_overdue_half_a_day_after_it_should_have_been_made_again(definitions: dg.Definitions) -> None:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from orchestration.lib import candidate as candidates
-from orchestration.lib import row_hashes, shards
+from orchestration.lib import card_facts, row_hashes, shards
 from orchestration.lib.candidate import candidate, keep_fingerprints
 from orchestration.lib.catalog import PASSED, Catalog, PartitionRecord
 from orchestration.lib.publish import Staging
@@ -40,6 +40,11 @@ PLAIN = Recipe(
 SPLIT = replace(PLAIN, name="split", split=Split("user_id", {"train": 0.6, "test": 0.4}))
 CAPPED = replace(SPLIT, name="capped", most_per={"user_id": 2})
 
+SOURCE_COLUMNS = "feedback_id, request_id, user_id, reward, comment, tags, attributed_date"
+# A mart may have a hash of each row: here none, a column that is empty, and one that DuckDB computes when it is asked.
+NO_HASH, LACKING = "", ", row_hash ubigint"
+HASHED = f"{LACKING} generated always as (hash({SOURCE_COLUMNS}, reward::varchar)) virtual"
+
 # One thing that happens before a day is published: what, to which of the rows there are, and a number to do it with.
 EVENTS = st.tuples(
     st.sampled_from(["add", "add", "add", "end", "rewrite", "null", "move_day", "move_user", "lose"]),
@@ -52,16 +57,16 @@ HISTORIES = st.lists(st.tuples(st.lists(EVENTS, max_size=5), st.integers(0, 3)),
 class World:
     """A warehouse that things happen to, and a data folder in which its datasets are published."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, row_hash: str = NO_HASH) -> None:
         self.settings = Settings.from_env({"FEEDBACK_DATA_DIR": str(folder)})
         folder.mkdir(parents=True)
         self._next = 0
         self._sql(
-            """
+            f"""
             create schema marts;
             create table marts.attributed_feedback (
                 feedback_id varchar, request_id varchar, user_id varchar, reward double, comment varchar,
-                tags struct(name varchar, n integer)[], attributed_date date
+                tags struct(name varchar, n integer)[], attributed_date date{row_hash}
             );
             create table marts.ended (feedback_id varchar, effective_date date);
             create macro marts.feedback_ended_as_of(as_of) as table
@@ -80,7 +85,7 @@ class World:
         self._sql(
             {
                 "add": f"""
-                    insert into {rows} select
+                    insert into {rows} ({SOURCE_COLUMNS}) select
                         'fb-' || {self._next} || '-' || i, 'req-' || i, 'user-' || (i % 4), i / 4,
                         case when i > 0 then 'said ' || i end, [{{'name': 'a' || i, 'n': i}}], '{day}'
                     from range({number}) r(i)
@@ -120,9 +125,11 @@ class World:
         }
 
 
-def live(folder: Path, history: Sequence[tuple[Sequence[tuple[str, int, int]], int]], *, forgets: bool) -> World:
+def live(
+    folder: Path, history: Sequence[tuple[Sequence[tuple[str, int, int]], int]], *, forgets: bool, row_hash: str
+) -> World:
     """The history, each day published with the recipes, and sometimes an earlier day again."""
-    world = World(folder)
+    world = World(folder, row_hash=row_hash)
     for n, (events, back) in enumerate(history):
         day = FIRST + timedelta(n)
         for event in events:
@@ -137,22 +144,25 @@ def live(folder: Path, history: Sequence[tuple[Sequence[tuple[str, int, int]], i
 
 # Shrinking takes longer than looking at the history.
 @settings(
-    max_examples=5,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-@given(history=HISTORIES)
+@given(history=HISTORIES, row_hash=st.sampled_from([NO_HASH, HASHED, LACKING]))
 def test_a_version_of_which_little_was_read_is_the_version_of_which_all_was(
-    tmp_path_factory: pytest.TempPathFactory, history: list[tuple[list[tuple[str, int, int]], int]]
+    tmp_path_factory: pytest.TempPathFactory, history: list[tuple[list[tuple[str, int, int]], int]], row_hash: str
 ) -> None:
-    """To the byte, with cards, deltas and manifests; and its files are those of a place that has no versions yet."""
+    """To the byte, with cards, deltas and manifests; and its files are those of a place that has no versions yet.
+
+    What was published with everything forgotten asks the rows and no hashes that are kept of them.
+    """
     root = tmp_path_factory.mktemp("histories")
     with mock.patch.object(shards, "CUT_FROM_ROWS", 1), mock.patch.object(candidates, "CUT_FROM_ROWS", 1):
         with mock.patch.object(candidates, "compare", wraps=row_hashes.compare) as compared:
-            quick = live(root / "quick", history, forgets=False)
-        slow = live(root / "slow", history, forgets=True)
+            quick = live(root / "quick", history, forgets=False, row_hash=row_hash)
+        slow = live(root / "slow", history, forgets=True, row_hash=NO_HASH)
         fresh = World(root / "fresh")
         shutil.copy2(slow.settings.warehouse, fresh.settings.warehouse)
         for recipe in (PLAIN, SPLIT, CAPPED):
@@ -171,12 +181,15 @@ def test_a_version_of_which_little_was_read_is_the_version_of_which_all_was(
         assert compared.called
 
 
-def test_only_the_days_that_changed_are_read(tmp_path: Path) -> None:
-    world = World(tmp_path / "data")
+@pytest.mark.parametrize("row_hash", [NO_HASH, HASHED])
+def test_only_the_days_that_changed_are_read(tmp_path: Path, row_hash: str) -> None:
+    """Neither for their hashes nor for the card."""
+    world = World(tmp_path / "data", row_hash=row_hash)
     with (
         mock.patch.object(shards, "CUT_FROM_ROWS", 1),
         mock.patch.object(candidates, "CUT_FROM_ROWS", 1),
         mock.patch.object(candidates, "hash_days", wraps=row_hashes.hash_days) as read,
+        mock.patch.object(card_facts, "_read", wraps=card_facts._read) as counted,
     ):
         for n in range(4):
             world.happen(FIRST + timedelta(n), "add", 0, 5)
@@ -189,6 +202,29 @@ def test_only_the_days_that_changed_are_read(tmp_path: Path) -> None:
             world.publish(PLAIN, FIRST + timedelta(n))
     days = [call.args[3] for call in read.call_args_list]
     assert days == [{FIRST + timedelta(1)}, {FIRST + timedelta(2)}, {FIRST + timedelta(3), found[0][0]}]
+    assert [len(call.args[1]) for call in counted.call_args_list] == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("row_hash", [NO_HASH, HASHED])
+def test_no_text_is_read_of_a_day_that_only_lost_rows(tmp_path: Path, row_hash: str) -> None:
+    """And its file is the one that reading it would have made."""
+    made = []
+    for forgets in (False, True):
+        world = World(tmp_path / f"forgets-{forgets}", row_hash=row_hash)
+        with (
+            mock.patch.object(shards, "CUT_FROM_ROWS", 1),
+            mock.patch.object(candidates, "CUT_FROM_ROWS", 1),
+            mock.patch.object(row_hashes, "_read", wraps=row_hashes._read) as read,
+        ):
+            for n, (what, number) in enumerate([("add", 5), ("add", 5), ("end", 1)]):
+                world.happen(FIRST + timedelta(n), what, 0, number)
+                if forgets:
+                    world.forget()
+                world.publish(PLAIN, FIRST + timedelta(n))
+        made.append(world.files())
+        last = read.call_args_list[-1].kwargs["where"]
+        assert last == ("true" if forgets else "false")
+    assert made[0] == made[1]
 
 
 def test_the_child_of_a_version_from_before_there_were_hashes_has_the_same_delta(tmp_path: Path) -> None:

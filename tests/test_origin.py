@@ -18,6 +18,7 @@ import pytest
 
 from orchestration.lib import made_with
 from orchestration.lib.catalog import Catalog
+from orchestration.lib.instance import ensure_dagster_home, open_instance
 from orchestration.lib.recipe import row_key
 from orchestration.lib.rests_on import WITH_CONVERSATION
 from orchestration.lib.settings import REPOSITORY, Settings
@@ -429,8 +430,10 @@ def test_what_is_another_on_the_strangers_machine_is_told_exactly(
 
 def materializations(platform: Platform, asset: str) -> dict[str, Mapping[str, dg.MetadataValue]]:
     """The first materialization of each partition: later ones are of the changed recipes."""
-    with platform.environment(), dg.DagsterInstance.from_config(str(platform.data_dir / ".dagster")) as instance:
-        records = instance.fetch_materializations(dg.AssetKey(asset), limit=100, ascending=True).records
+    with platform.environment():
+        ensure_dagster_home(Settings.from_env())
+        with open_instance() as instance:
+            records = instance.fetch_materializations(dg.AssetKey(asset), limit=100, ascending=True).records
     found: dict[str, Mapping[str, dg.MetadataValue]] = {}
     for record in records:
         assert record.partition_key and record.asset_materialization

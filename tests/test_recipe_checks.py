@@ -47,6 +47,7 @@ def refused(path: Path) -> str:
     [
         ("", "  coment: Free text.", "columns.coment: 'coment' is no column of attributed_feedback; did you mean"),
         ("", "  coment: Free text.", "or say what it is: {value: SQL, meaning: …}"),
+        ("", "  row_hash: Its hash.", "columns.row_hash: 'row_hash' is no column of attributed_feedback"),
         ("where: rewrd > 0", "", "where: 'rewrd' is no column of attributed_feedback; did you mean reward"),
         ("where: source.rewrd > 0", "", "where: 'rewrd' is no column of attributed_feedback; did you mean reward"),
         ("where: reward >", "", "where is no SQL expression: syntax error"),

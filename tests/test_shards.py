@@ -82,3 +82,14 @@ def test_what_versions_share_is_read_once(platform: Platform, capsys: pytest.Cap
     assert platform.command("status", "--user", "user-3") == 0
     held = json.loads(capsys.readouterr().out)["datasets"]
     assert [one["rows"] for one in held if one["dataset"] == "feedback"] == [1, 2, 3, 4, 4]
+
+
+def test_the_hash_of_a_row_is_of_all_that_the_row_has(platform: Platform) -> None:
+    """A column that is not in it could be another tomorrow, and no version would have it."""
+    kinds = {row["column_name"]: row["column_type"] for row in platform.query("describe marts.attributed_feedback")}
+    columns = [f"{n}::varchar" if kind == "DOUBLE" else n for n, kind in kinds.items() if n != "row_hash"]
+    own = f"hash({', '.join(columns)})"
+    (found,) = platform.query(
+        f"select count(*) as rows, count(*) filter (row_hash = {own}) as alike from marts.attributed_feedback"
+    )
+    assert found["rows"] == found["alike"] > 0

@@ -50,6 +50,15 @@ dead_letters as (
     where stream = 'feedback' and {{ received | replace('@', 'received_date') }}
 ),
 
+-- Where a line was, and nothing of what it said.
+erased as (
+    select
+        null::varchar as feedback_id, null::varchar as request_id, 'erased' as state, 'erased_on_request' as reason,
+        received_date, null::date as attributed_date, source_file, source_line
+    from {{ ref('stg_erased_lines') }}
+    where stream = 'feedback' and {{ received | replace('@', 'received_date') }}
+),
+
 judged as (
     select
         receipts.feedback_id,
@@ -79,6 +88,8 @@ judged as (
 )
 
 select * from dead_letters
+union all
+select * from erased
 union all
 select * from judged
 {%- endmacro %}

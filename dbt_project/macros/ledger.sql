@@ -16,6 +16,18 @@
 {%- endmacro %}
 
 {% macro duckdb__ledger_versions(stream) -%}
+    {%- if var('encrypted') %}
+    -- DuckDB reads no metadata of an encrypted file: they are in a file beside it.
+    (
+        select
+            regexp_extract(filename, 'received_date=([0-9]{4}-[0-9]{2}-[0-9]{2})', 1)::date as received_date,
+            ledger_version
+        from read_json(
+            '{{ env_var('DBT_LEDGER_URL', '../data/ledger') }}/{{ stream }}/received_date=*/part-00000.json',
+            columns = {ledger_version: 'VARCHAR'}, filename = true
+        )
+    )
+    {%- else %}
     (
         select
             regexp_extract(file_name, 'received_date=([0-9]{4}-[0-9]{2}-[0-9]{2})', 1)::date as received_date,
@@ -23,4 +35,5 @@
         from parquet_kv_metadata('{{ env_var('DBT_LEDGER_URL', '../data/ledger') }}/{{ stream }}/received_date=*/part-00000.parquet')
         where decode(key) = 'ledger_version'
     )
+    {%- endif %}
 {%- endmacro %}

@@ -7,12 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from orchestration.contracts.erasure import ERASURES
 from orchestration.contracts.feedback import FEEDBACK, TYPE_FIELDS
 from orchestration.contracts.fields import Field, Kind, Stream
 from orchestration.contracts.inference import INFERENCES
 from orchestration.contracts.review import REVIEWS
 
+# What tables and datasets are made of.
 STREAMS: tuple[Stream, ...] = (INFERENCES, FEEDBACK, REVIEWS)
+# What lands. An erasure makes no row: it takes others away.
+LANDED_STREAMS: tuple[Stream, ...] = (*STREAMS, ERASURES)
 SCHEMA_DIR = Path(__file__).parent / "schemas"
 
 _JSON_TYPES: dict[Kind, list[str]] = {

@@ -11,6 +11,7 @@ STATES: tuple[str, ...] = (
     "requires_human_review",
     "pending",
     "attributed",
+    "erased",
 )
 
 DEAD_LETTER_REASONS: dict[str, str] = {
@@ -45,4 +46,5 @@ STATE_REASONS: dict[str, tuple[str, ...]] = {
     ),
     "pending": ("awaiting_inference",),
     "attributed": ("matched_request_id", "matched_session_id"),
+    "erased": ("erased_on_request",),
 }

@@ -1,13 +1,31 @@
 """Resources: the platform's settings and the warehouse, configured in one place (lib/settings.py)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
+import duckdb
 from dagster_duckdb import DuckDBResource
 
 from orchestration.lib import dbt
 from orchestration.lib.instance import quicken_sqlite
 from orchestration.lib.settings import Settings
+from orchestration.lib.warehouse import read_warehouse
+
+
+class Warehouse(DuckDBResource):
+    """The warehouse for reading, encrypted or not."""
+
+    @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        settings = Settings.from_env()
+        if settings.encryption_key is None:
+            with super().get_connection() as connection:
+                yield connection
+        else:
+            with read_warehouse(settings) as connection:
+                yield connection
 
 
 class PlatformResource(dg.ConfigurableResource[Any]):
@@ -26,7 +44,7 @@ def resources() -> dg.Definitions:
         resources={
             "platform": PlatformResource(),
             # For reading: nothing but dbt writes the warehouse.
-            "warehouse": DuckDBResource(
+            "warehouse": Warehouse(
                 database=dg.EnvVar("DBT_WAREHOUSE_PATH"),
                 connection_config={"access_mode": "READ_ONLY"},
             ),

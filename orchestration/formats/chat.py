@@ -7,6 +7,7 @@ import duckdb
 
 from orchestration.formats.base import DataFiles, FormatError, Written
 from orchestration.formats.column_types import element_of, fields_of, parse
+from orchestration.lib import parquet_files
 from orchestration.lib.field_sql import quote
 
 MESSAGES = "STRUCT(role VARCHAR, content VARCHAR)[]"
@@ -74,8 +75,7 @@ def write_lines(
     counts: dict[str | None, int] = {}
     files = []
     for split, parquet in data_files.items():
-        paths = ", ".join(quote(str(path)) for path in parquet)
-        checked = f"(select *, case {cases} end as left_out_for from read_parquet([{paths}]))"
+        checked = f"(select *, case {cases} end as left_out_for from {parquet_files.read(parquet)})"
         found = dict(connection.execute(f"select left_out_for, count(*) from {checked} group by all").fetchall())
         for reason, rows in found.items():
             counts[reason] = counts.get(reason, 0) + rows

@@ -22,7 +22,7 @@ from duckdb.sqltypes import DuckDBPyType
 from orchestration.formats import wire
 from orchestration.formats.base import DataFiles, Format, Written
 from orchestration.formats.column_types import FLOATS, INTEGERS, element_of, is_scalar, parse
-from orchestration.lib.field_sql import quote
+from orchestration.lib import parquet_files
 
 # Rows encoded at once: their bytes are in memory several times.
 BATCH_ROWS = 8192
@@ -108,7 +108,7 @@ def _write(
     for parquet in (path for paths in data_files.values() for path in paths):
         target = folder / "tfrecord" / f"{parquet.stem}.tfrecord"
         with target.open("wb") as file:
-            found = connection.execute(f"{query} from read_parquet({quote(str(parquet))})")
+            found = connection.execute(f"{query} from {parquet_files.read([parquet])}")
             for batch in found.to_arrow_reader(BATCH_ROWS):
                 entries = [
                     _entry(name, feature, batch.column(n)) for n, (name, (_, feature)) in enumerate(columns.items())

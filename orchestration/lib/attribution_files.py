@@ -10,9 +10,8 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from orchestration.lib.ledger import COMPRESSION_LEVEL
+from orchestration.lib import parquet_files
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
@@ -58,15 +57,12 @@ def write(settings: Settings, day: date | str, tables: Iterable[pa.Table], *, me
     beside = scratch / f"{FOLDER}-{day}-{uuid.uuid4().hex}.parquet"
     store = Store(str(settings.enrichment_dir))
     try:
-        with pq.ParquetWriter(beside, SCHEMA, compression="zstd", compression_level=COMPRESSION_LEVEL) as writer:
-            writer.add_key_value_metadata(metadata)
-            for table in tables:
-                writer.write_table(table)
-        if store.has_same(beside, path_of(day)):
+        parquet_files.write(settings, beside, SCHEMA, tables, metadata=lambda: metadata)
+        if parquet_files.has_same(settings, store, beside, path_of(day)):
             return Path(store.full(path_of(day)))
-        store.put(beside, path_of(day))
+        parquet_files.put(settings, store, beside, path_of(day))
     finally:
-        beside.unlink(missing_ok=True)
+        parquet_files.discard(beside)
     return Path(store.full(path_of(day)))
 
 
@@ -76,6 +72,6 @@ def built_from(settings: Settings) -> dict[date, str]:
     days = [folder.removeprefix("attributed_date=") for folder in store.folders(FOLDER)]
     found = {}
     for day in (day for day in days if day != NO_DAY and store.exists(path_of(day))):
-        metadata = pq.read_metadata(store.full(path_of(day))).metadata or {}
-        found[date.fromisoformat(day)] = metadata.get(BUILT_FROM.encode(), b"").decode()
+        metadata = parquet_files.metadata_of(settings, store.full(path_of(day)))
+        found[date.fromisoformat(day)] = metadata.get(BUILT_FROM, "")
     return found

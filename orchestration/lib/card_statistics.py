@@ -1,15 +1,14 @@
 """What a card tells of a version's rows in numbers. Counts, lengths, quartiles; never a text that somebody wrote."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
-from orchestration.formats import DataFiles
 from orchestration.formats.column_types import FLOATS, INTEGERS, element_of, fields_of
+from orchestration.lib.card_facts import FACTS, FILES, FILLED, ID, IDS, NUMBER, RANGE, ROWS, VALUE, Wanted
 from orchestration.lib.field_sql import quote
 from orchestration.lib.row_hash import identifier
 
@@ -26,9 +25,8 @@ _LEAST_ROWS_OF_A_CLASS = 5
 _LONGEST_VALUE = 64
 _TOP_VALUES = 10
 OTHERS, NONE = "(others)", "(none)"
-# What is read of a version: the columns whose values are told, and the lengths of the others.
-_NARROW, _LENGTHS = "narrow_columns", "lengths"
 _IDS = ("feedback_id", "other_feedback_id", "request_id", "rejected_request_id", "user_id", "session_id")
+_KNOWN_DATE = "attributed_date"
 # Days up to which the rows are shown by day, then by month.
 _DAYS_SHOWN = 31
 
@@ -67,62 +65,69 @@ class Statistics:
         return sum(self.rows.values())
 
 
+def facts_wanted(types: Mapping[str, DuckDBPyType], key: Sequence[str]) -> Wanted:
+    """What is to be counted in files with such columns, of rows that `key` tells apart."""
+    narrow = {name: _kind_of_fact(name, kind) for name, kind in types.items() if not _lengths_of(name, kind)}
+    if len(key) == 1 and narrow.get(key[0]) == ID:
+        narrow[key[0]] = FILLED  # no value is there twice: the gate has seen to it
+    return Wanted(narrow, length_measures(types))
+
+
+def _kind_of_fact(column: str, kind: DuckDBPyType) -> str:
+    if column in (*_CLASSES, *_WORDS, *_TYPED, _KNOWN_DATE) or kind.id == "boolean":
+        return VALUE
+    if column in _IDS:
+        return ID
+    if kind.id in INTEGERS | FLOATS:
+        return NUMBER
+    return RANGE if kind.id == "date" or kind.id.startswith("timestamp") else FILLED
+
+
 def statistics(
     connection: duckdb.DuckDBPyConnection,
-    data_files: DataFiles,
+    splits: Iterable[str],
     types: Mapping[str, DuckDBPyType],
-    rows_files: Sequence[Path] = (),
+    key: Sequence[str],
 ) -> Statistics:
-    """What there is to tell of the rows in `data_files`; `rows_files` have the lengths, so that no text is read.
-
-    The columns that are told one by one are read once; then it is a query a column, so that no more than one is
-    counted at once.
-    """
-    measures = length_measures(types)
-    wide = {name for name, kind in types.items() if _lengths_of(name, kind)}
-    narrow = [name for name in types if name not in wide]
-    columns = ", ".join(identifier(name) for name in narrow)
-    rows = " union all ".join(
-        f"select {columns}, {quote(split)} as split_ from {_read(paths)}" for split, paths in data_files.items()
-    )
-    connection.execute(f"create or replace temp table {_NARROW} as {rows}")
-    if rows_files:
-        told, source = ", ".join(identifier(name) for name in measures), _read(rows_files)
-    else:
-        told = ", ".join(f"{sql} as {identifier(name)}" for name, sql in measures.items())
-        source = _read([path for paths in data_files.values() for path in paths])
-    connection.execute(f"create or replace temp table {_LENGTHS} as select {told or 'null'} from {source}")
-    found = Statistics({split: 0 for split in data_files})
-    found.rows.update(dict(connection.execute(f"select split_, count(*) from {_NARROW} group by all").fetchall()))
-    counts = ", ".join(f"count({identifier(name)})" for name in narrow)
-    filled = dict(zip(narrow, _row(connection, f"select {counts} from {_NARROW}"), strict=True))
+    """What there is to tell of a version's rows, by the facts that were found of its files."""
+    found = Statistics(dict.fromkeys(splits, 0))
+    rows = f"select split_, sum(rows)::bigint from {FACTS} join {FILES} using (file) where kind = '{ROWS}' group by all"
+    found.rows.update(dict(connection.execute(rows).fetchall()))
+    wanted = facts_wanted(types, key)
+    counted = f"select name, sum(rows)::bigint from {FACTS} where kind = '{FILLED}' group by all"
+    filled = dict(connection.execute(counted).fetchall())
+    numbers = _distributions(connection)
     for column, kind in types.items():
-        name = identifier(column)
-        may_be_typed = column in _TYPED and kind.id == "varchar"
-        if column in wide:
+        fact = wanted.narrow.get(column)
+        if fact is None:
             told_of = [
-                _distribution(connection, _LENGTHS, column, what, identifier(measure))
+                _distribution(column, what, numbers.get(measure, ()), found.total)
                 for measure, what in _lengths_of(column, kind).items()
             ]
             if told_of[0].missing < found.total:
                 found.lengths.extend(told_of)
             else:
                 found.empty.append(column)
-        elif not filled[column]:
+        elif not filled.get(column):
             found.empty.append(column)
-        elif column in _CLASSES:
-            found.classes[column] = _counts(connection, name, may_be_typed=may_be_typed)
-        elif column in _WORDS or column in _TYPED or kind.id == "boolean":
-            found.values[column] = _top(connection, name, may_be_typed=may_be_typed)
+        elif column == _KNOWN_DATE:
+            found.ranges[column] = _range(connection, column, kind, missing=found.total - filled[column])
+        elif fact == VALUE:
+            counts = _counts(connection, column, may_be_typed=column in _TYPED and kind.id == "varchar")
+            if column in _CLASSES:
+                found.classes[column] = counts
+            else:
+                found.values[column] = {value: sum(by.values()) for value, by in counts.items()}
+        elif fact == ID:
+            query = f"select count(distinct id) from {IDS} where name = {quote(column)}"
+            found.distinct[column] = _row(connection, query)[0]
         elif column in _IDS:
-            found.distinct[column] = _row(connection, f"select count(distinct {name}) from {_NARROW}")[0]
-        elif kind.id in INTEGERS | FLOATS:
-            found.numbers.append(_distribution(connection, _NARROW, column, "value", name))
-        elif kind.id == "date" or kind.id.startswith("timestamp"):
-            query = f"select min({name})::varchar, max({name})::varchar, count(*) - count({name}) from {_NARROW}"
-            low, high, missing = _row(connection, query)
-            found.ranges[column] = (low or "–", high or "–", missing)
-    if "attributed_date" in types:
+            found.distinct[column] = filled[column]
+        elif fact == NUMBER:
+            found.numbers.append(_distribution(column, "value", numbers.get(column, ()), found.total))
+        elif fact == RANGE:
+            found.ranges[column] = _range(connection, column, kind, missing=found.total - filled[column])
+    if _KNOWN_DATE in types:
         found.rows_by_time.update(_by_time(connection))
     return found
 
@@ -152,27 +157,55 @@ def _lengths_of(column: str, kind: DuckDBPyType) -> dict[str, str]:
     return {f"{what} of {column}": what for what in told}
 
 
-def _read(paths: Sequence[Path]) -> str:
-    return f"read_parquet([{', '.join(quote(str(path)) for path in paths)}])"
-
-
 def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     row = connection.execute(query).fetchone()
     assert row is not None  # an aggregate without a group has one row
     return row
 
 
-def _distribution(
-    connection: duckdb.DuckDBPyConnection, table: str, column: str, what: str, value: str
-) -> Distribution:
-    low, quartiles, high, missing = _row(
-        connection,
-        f"""
-        select min(x), quantile_disc(x, [0.25, 0.5, 0.75]), max(x), count(*) - count(x)
-        from (select case when isfinite(x) then x end as x from (select {value}::double as x from {table}))
-        """,
+def _of(kind: str, name: str) -> str:
+    return f"{FACTS} where kind = '{kind}' and name = {quote(name)}"
+
+
+def _range(
+    connection: duckdb.DuckDBPyConnection, column: str, kind: DuckDBPyType, *, missing: int
+) -> tuple[str, str, int]:
+    value = f"value::{kind}"
+    query = f"select min({value})::varchar, max({value})::varchar from {FACTS} where name = {quote(column)}"
+    low, high = _row(connection, query)
+    return low or "–", high or "–", missing
+
+
+def _distributions(connection: duckdb.DuckDBPyConnection) -> dict[str, Sequence[Any]]:
+    """Name to lowest, quartiles, highest and how many, of all numbers at once. Quartiles are numbers that are there:
+    the first that so many are not above.
+    """
+    place = "greatest(1, all_rows - floor(all_rows - {share} * all_rows))"
+    quartiles = ", ".join(
+        f"min(number) filter (where upto >= {place.format(share=share)})" for share in (0.25, 0.5, 0.75)
     )
-    return Distribution(column, what, low, tuple(quartiles) if quartiles else None, high, missing)
+    found = connection.execute(
+        f"""
+        with counted as (
+            select name, number, sum(rows) as rows from {FACTS}
+            where kind = '{NUMBER}' and number is not null group by all
+        ),
+        placed as (
+            select *, sum(rows) over (partition by name order by number) as upto,
+                sum(rows) over (partition by name) as all_rows
+            from counted
+        )
+        select name, min(number), {quartiles}, max(number), any_value(all_rows)::bigint from placed group by name
+        """
+    ).fetchall()
+    return {name: told for name, *told in found}
+
+
+def _distribution(column: str, what: str, told: Sequence[Any], rows: int) -> Distribution:
+    if not told:
+        return Distribution(column, what, None, None, None, rows)
+    low, first, middle, third, high, counted = told
+    return Distribution(column, what, low, (first, middle, third), high, rows - counted)
 
 
 def _shown(*, may_be_typed: bool) -> str:
@@ -185,12 +218,13 @@ def _shown(*, may_be_typed: bool) -> str:
     return f"case when value is not null and ({is_rare} or {is_long}) then {quote(OTHERS)} else {text} end"
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, name: str, *, may_be_typed: bool) -> dict[str, dict[str, int]]:
+def _counts(connection: duckdb.DuckDBPyConnection, column: str, *, may_be_typed: bool) -> dict[str, dict[str, int]]:
     """Value to split to count, the commonest first; what is not among them goes to the others."""
     counts = connection.execute(
         f"""
         with counted as (
-            select {name}::varchar as value, split_, count(*) as rows from {_NARROW} group by all
+            select value, split_, sum(rows) as rows
+            from {FACTS} join {FILES} using (file) where kind = '{VALUE}' and name = {quote(column)} group by all
         ),
         shown as (select {_shown(may_be_typed=may_be_typed)} as value, split_, rows from counted),
         ranked as (
@@ -208,20 +242,16 @@ def _counts(connection: duckdb.DuckDBPyConnection, name: str, *, may_be_typed: b
     return told
 
 
-def _top(connection: duckdb.DuckDBPyConnection, name: str, *, may_be_typed: bool) -> dict[str, int]:
-    return {value: sum(by.values()) for value, by in _counts(connection, name, may_be_typed=may_be_typed).items()}
-
-
 def _by_time(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Rows by day, or by month where there are many days."""
     return dict(
         connection.execute(
             f"""
             with days as (
-                select attributed_date as day, count(*) as rows from {_NARROW} where day is not null group by 1
+                select value as day, sum(rows) as rows from {_of(VALUE, _KNOWN_DATE)} and value is not null group by 1
             ),
             shown as (select case when count(*) <= {_DAYS_SHOWN} then 10 else 7 end as characters from days)
-            select left(day::varchar, characters), sum(rows)::bigint from days cross join shown
+            select left(day, characters), sum(rows)::bigint from days cross join shown
             group by 1 order by 1 desc limit {_DAYS_SHOWN}
             """
         ).fetchall()[::-1]

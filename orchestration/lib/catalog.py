@@ -11,14 +11,17 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from orchestration.lib.field_sql import quote
+from orchestration.lib import parquet_files
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import Store
 
 PASSED = "passed"
 FAILED = "failed"
+# The version that the partition had is gone (lib/erasure/withdrawal.py), and no other has taken its place yet.
+WITHDRAWN = "withdrawn"
 # SQL for the split that a file of rows is of, which its name tells.
 SPLIT_OF_FILE = "regexp_extract(filename, '([^/]+)-[0-9]+-of-[0-9]+[.]parquet$', 1)"
+_WITHDRAWN_FILE = "withdrawn.json"
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}-[0-9a-f]{12}")
 
 
@@ -52,15 +55,19 @@ class Catalog:
         before = self.partitions()
         partitions = before | {day: record}
         if before.get(day) != record:
-            content = {d.isoformat(): {"version": r.version, "gate": r.gate} for d, r in sorted(partitions.items())}
-            self.store.write_json(f"{self.dataset}/partitions.json", content, scratch=self._scratch)
+            self._write_partitions(partitions)
+        self._move_latest(partitions)
+
+    def _move_latest(self, partitions: Mapping[date, PartitionRecord]) -> None:
+        path = f"{self.dataset}/latest.json"
         passed = [d for d, r in partitions.items() if r.gate == PASSED and r.version]
         if passed:
             newest = max(passed)
             latest = {"version": partitions[newest].version, "as_of": newest.isoformat()}
-            path = f"{self.dataset}/latest.json"
             if not self.store.exists(path) or self.store.read_json(path) != latest:
                 self.store.write_json(path, latest, scratch=self._scratch)
+        elif self.store.exists(path):
+            self.store.fs.rm(self.store.full(path))
 
     def latest(self) -> dict[str, str] | None:
         path = f"{self.dataset}/latest.json"
@@ -72,15 +79,61 @@ class Catalog:
         return earlier[max(earlier)].version if earlier else None
 
     def versions(self) -> list[str]:
-        names = [n for n in self.store.folders(self.dataset) if _VERSION.fullmatch(n)]
+        gone = self.withdrawn()
+        names = [n for n in self.store.folders(self.dataset) if _VERSION.fullmatch(n) and n not in gone]
         return [n for n in names if self.store.exists(f"{self.dataset}/{n}/manifest.json")]
+
+    def withdrawn(self) -> dict[str, dict[str, Any]]:
+        """The versions whose content is gone, each with why (`reason`, `erasure_id`), the partitions that had it
+        (`partitions`), and the version that took its place in the first of them, once there is one (`successor`).
+        """
+        path = f"{self.dataset}/{_WITHDRAWN_FILE}"
+        told = dict(self.store.read_json(path)) if self.store.exists(path) else {}
+        # One that comes back was killed between two renames: it is none of these, and not yet one of the others.
+        return {name: one for name, one in told.items() if self.store.exists(f"{self.dataset}/{name}/manifest.json")}
+
+    def withdraw(self, versions: Mapping[str, Mapping[str, Any]]) -> None:
+        """Notes versions as withdrawn: no partition has them any more, and nobody is led to them."""
+        known = self.withdrawn()
+        partitions = self.partitions()
+        for version, told in versions.items():
+            had = [d.isoformat() for d, r in sorted(partitions.items()) if r.version == version]
+            known.setdefault(version, {**told, "partitions": had or [version[:10]], "successor": None})
+        self._write(_WITHDRAWN_FILE, dict(sorted(known.items())))
+        left = {
+            day: PartitionRecord(None, WITHDRAWN) if record.version in known else record
+            for day, record in partitions.items()
+        }
+        if left != partitions:
+            self._write_partitions(left)
+        self._move_latest(left)
+
+    def note_successors(self) -> None:
+        """Names the versions that took the place of withdrawn ones, in their manifests, too."""
+        known, partitions = self.withdrawn(), self.partitions()
+        for version, told in known.items():
+            record = partitions.get(date.fromisoformat(told["partitions"][0]))
+            if told["successor"] is None and record and record.gate == PASSED and record.version:
+                told["successor"] = record.version
+                path = f"{version}/manifest.json"
+                manifest = dict(self.store.read_json(f"{self.dataset}/{path}"))
+                self._write(path, {**manifest, "withdrawn": told})
+        if known != self.withdrawn():
+            self._write(_WITHDRAWN_FILE, known)
+
+    def _write_partitions(self, partitions: Mapping[date, PartitionRecord]) -> None:
+        content = {d.isoformat(): {"version": r.version, "gate": r.gate} for d, r in sorted(partitions.items())}
+        self._write("partitions.json", content)
+
+    def _write(self, path: str, content: Any) -> None:
+        self.store.write_json(f"{self.dataset}/{path}", content, scratch=self._scratch)
 
     def manifest(self, version: str) -> Mapping[str, Any]:
         content: Mapping[str, Any] = self.store.read_json(f"{self.dataset}/{version}/manifest.json")
         return content
 
     def has(self, version: str) -> bool:
-        return self.store.exists(f"{self.dataset}/{version}/manifest.json")
+        return version not in self.withdrawn() and self.store.exists(f"{self.dataset}/{version}/manifest.json")
 
     def data_urls(self, version: str) -> list[str]:
         """Its Parquet files; card, Croissant and formats are no data."""
@@ -90,20 +143,34 @@ class Catalog:
 
     def rows_query(self, version: str, *, split_as: str | None = None) -> str:
         """SQL for the rows of a version, all splits together; `split_as` names a column for the split of each."""
-        urls = f"[{', '.join(quote(url) for url in self.data_urls(version))}]"
+        urls = self.data_urls(version)
         if split_as is None:
-            return f"select * from read_parquet({urls})"
-        return f"select * exclude (filename), {SPLIT_OF_FILE} as {split_as} from read_parquet({urls}, filename = true)"
+            return f"select * from {parquet_files.read(urls)}"
+        rows = parquet_files.read(urls, options="filename = true")
+        return f"select * exclude (filename), {SPLIT_OF_FILE} as {split_as} from {rows}"
 
     def published(self, version: str) -> Mapping[str, Any]:
         """The manifest of a version that somebody asked for. Raises StateError, naming those that there are."""
+        if told := self.withdrawn().get(version):
+            raise StateError(withdrawn_text(self.dataset, version, told))
         if not self.has(version):
             known = ", ".join(self.versions()) or "none"
             raise StateError(f"dataset {self.dataset} has no version {version}; its versions are {known}")
         return self.manifest(version)
 
     def add(self, version: str, folder: Path) -> None:
+        """Makes a version visible. One of the same rows may have been withdrawn for what its delta told: it is back."""
+        known = self.withdrawn()
+        if version in known:
+            self.store.fs.rm(self.store.full(f"{self.dataset}/{version}"), recursive=True)
+            self._write(_WITHDRAWN_FILE, {name: told for name, told in known.items() if name != version})
         self.store.put_folder(folder, f"{self.dataset}/{version}")
+
+
+def withdrawn_text(dataset: str, version: str, told: Mapping[str, Any]) -> str:
+    """Why a version is no more, and what to use in its place."""
+    successor = f"use its successor {told['successor']}" if told["successor"] else "it has no successor yet"
+    return f"version {version} of {dataset} was withdrawn ({told['reason']}, {told['erasure_id']}); {successor}"
 
 
 def datasets(settings: Settings) -> list[str]:

@@ -8,7 +8,8 @@ import duckdb
 
 from orchestration.formats import column_types, croissant, data_files, plots, write_formats
 from orchestration.lib import card
-from orchestration.lib.card_statistics import statistics
+from orchestration.lib.card_facts import RowsFile, find_facts
+from orchestration.lib.card_statistics import facts_wanted, statistics
 from orchestration.lib.class_balance import class_balance
 from orchestration.lib.known_limits import known_limits
 from orchestration.lib.parent_files import ROWS
@@ -26,6 +27,17 @@ def version_files(folder: Path, known: Sequence[Mapping[str, Any]] = ()) -> list
     return [told[name] for name in sorted(told)]
 
 
+def rows_files(folder: Path, known: Sequence[Mapping[str, Any]]) -> list[RowsFile]:
+    """The files of rows of a version, with those of their lengths."""
+    told = {file["path"]: file["sha256"] for file in known}
+    found = []
+    for split, paths in data_files(folder).items():
+        for path in paths:
+            rows, name = folder / ROWS / path.name, path.relative_to(folder).as_posix()
+            found.append(RowsFile(split, path, rows if rows.exists() else None, told.get(name) or file_sha256(path)))
+    return found
+
+
 def write_companions(
     connection: duckdb.DuckDBPyConnection,
     folder: Path,
@@ -33,17 +45,21 @@ def write_companions(
     manifest: Mapping[str, Any],
     types: Mapping[str, str],
     known: Sequence[Mapping[str, Any]] = (),
+    kept_facts: Path | None = None,
 ) -> dict[str, Any]:
     """Writes them; returns the manifest with `formats`, and with every file in `files`, as told where it is `known`.
 
-    Raises FormatError.
+    `kept_facts` is where facts of files that the parent has, too, may be. Raises FormatError.
     """
     parsed = {column: column_types.parse(connection, kind) for column, kind in types.items()}
-    found = statistics(connection, data_files(folder), parsed, sorted((folder / ROWS).glob("*.parquet")))
+    files = rows_files(folder, known)
+    find_facts(connection, files, facts_wanted(parsed, recipe.row_key), kept_facts)
+    found = statistics(connection, dict.fromkeys(file.split for file in files), parsed, recipe.row_key)
     told = {
         **manifest,
-        "classes": class_balance(connection, folder, found),
-        "formats": write_formats(connection, folder, recipe.formats, types),
+        "classes": class_balance(connection, found),
+        # They would hold the rows in clear: who decrypts the version has them written.
+        "formats": {} if "encryption" in manifest else write_formats(connection, folder, recipe.formats, types),
         "files": version_files(folder, known),
     }
     (folder / "plots").mkdir()

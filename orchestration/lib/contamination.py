@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from orchestration.lib import parquet_files
 from orchestration.lib.catalog import Catalog
 from orchestration.lib.duck import connect
 from orchestration.lib.field_sql import quote
@@ -89,9 +90,9 @@ def _read(
     """Makes the table version_rows: each row's texts, key, split and number."""
     splits: dict[str, list[str]] = {}
     for url in catalog.data_urls(version):
-        splits.setdefault(PurePosixPath(url).name.rsplit("-", 3)[0], []).append(quote(url))
+        splits.setdefault(PurePosixPath(url).name.rsplit("-", 3)[0], []).append(url)
     rows = " union all ".join(
-        f"select *, {quote(split)} as split_ from read_parquet([{', '.join(urls)}])" for split, urls in splits.items()
+        f"select *, {quote(split)} as split_ from {parquet_files.read(urls)}" for split, urls in splits.items()
     )
     types = {name: kind for name, kind, *_ in connection.execute(f"describe {rows}").fetchall()}
     for column in columns:

@@ -7,6 +7,7 @@ In this process, because a dbt process costs 5 s of imports and, with the variab
 import fcntl
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.lib.build_window import BuildWindow
+from orchestration.lib.encryption import READ_OPTION
 from orchestration.lib.experiments import load_experiments
 from orchestration.lib.feedback_rules import RULES_WINDOW_DAYS, declared_rules, load_rule_settings
+from orchestration.lib.ledger import ledger_rows
 from orchestration.lib.settings import REPOSITORY, Settings
 
 PROJECT_DIR = REPOSITORY / "dbt_project"
 RULES_DIR = PROJECT_DIR / "models" / "rules"
 MANIFEST = PROJECT_DIR / "target" / "manifest.json"
+# The targets of profiles.yml.
+CLEAR, ENCRYPTED = "duckdb", "encrypted"
 # The environment variables that the locations of dbt's sources hold.
 PLACES = ("DBT_LEDGER_URL", "DBT_ENRICHMENT_URL", "DBT_OPERATIONS_URL")
 _SOURCES = ("*.sql", "*.yml", "*.csv")
@@ -50,6 +55,7 @@ class NodeResult:
 def set_environment(settings: Settings) -> None:
     """What profiles.yml and the sources read, for dbt in this process."""
     os.environ["DBT_WAREHOUSE_PATH"] = str(settings.warehouse)
+    os.environ["DBT_WAREHOUSE_NAME"] = settings.warehouse.stem
     os.environ["DBT_MEMORY_LIMIT"] = settings.duckdb_memory_limit
     os.environ["DBT_SPILL_DIRECTORY"] = str(settings.data_dir / ".scratch" / "duckdb")
     os.environ.update(_places(settings))
@@ -68,6 +74,7 @@ def run_variables(settings: Settings, window: BuildWindow) -> dict[str, Any]:
         "attribution_window_days": settings.attribution_window_days,
         "early_tolerance_minutes": settings.early_tolerance_minutes,
         "future_tolerance_days": settings.future_tolerance_days,
+        "encrypted": settings.encryption_key is not None,
         "rules_window_days": RULES_WINDOW_DAYS,
         "rules": load_rule_settings(settings.rules, declared_rules(manifest_path())),
         "experiments": load_experiments(settings.experiments),
@@ -83,9 +90,12 @@ def invoke(arguments: list[str], *, manifest: Any = None, callbacks: list[Callab
     place = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
     # What dbt has to say comes back in its result; wording 4,000 events for no log took a tenth of a small build.
     quiet = ["--log-level", "none", "--log-level-file", "none", "--no-print"]
+    given, sys.argv = sys.argv, ["dbt", arguments[0]]
     try:
+        # dbt writes the process's arguments into its results, and those of `attribution erase` name a person.
         return dbtRunner(manifest=manifest, callbacks=callbacks).invoke([*quiet, *arguments, *place])
     finally:
+        sys.argv = given
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
@@ -102,7 +112,7 @@ def build(settings: Settings, variables: str, *, tell: Callable[[str], None]) ->
     what = ["build", "--exclude-resource-type", "unit_test", "--vars", variables, "--target-path", str(target)]
     result = invoke(
         # The project as JSON is in MANIFEST; another 2 MB of it beside each build took as long as ten models.
-        [*what, "--no-write-json"],
+        [*what, "--no-write-json", "--target", ENCRYPTED if settings.encryption_key else CLEAR],
         manifest=project_of(settings),
         callbacks=[progress],
     )
@@ -127,8 +137,17 @@ def project_of(settings: Settings) -> Any:
         location = source.config.meta["external_location"]
         for variable, place in _places(settings).items():
             location = location.replace(_placeholder(variable), place)
+        if settings.encryption_key:
+            location = _encrypted(settings, source.source_name, source.name, location)
         source.meta = {**source.config.meta, "external_location": location}
     return project
+
+
+def _encrypted(settings: Settings, source: str, table: str, location: str) -> str:
+    """The place of a source as it is read where it is encrypted; what is known of the runs is in clear."""
+    if source == "ledger":
+        return ledger_rows(settings, table)
+    return location.removesuffix(")") + f"{READ_OPTION})" if source == "enrichment" else location
 
 
 @cache

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.lib.row_hash import add_sha256, row_hash
+from orchestration.lib.row_hashes import on_days
 from orchestration.lib.snapshot import PARQUET, SPLIT, Snapshot, column_types
 
 ADDED, CHANGED, REMOVED = "added", "changed", "removed"
@@ -60,11 +61,13 @@ def write_delta(
     before: str,
     after: str,
     where: str,
+    options: str,
 ) -> Changes:
     """Writes what turns `before` into `after` as `delta/<change>.parquet`, for each change that there is.
 
     Added and changed rows are whole, with the split that they are in as `split_`; of removed ones there is the key.
-    `where` tells which rows of the snapshot may be among them.
+    `where` tells which rows of the snapshot are those of `after`, which has their `known_date`, too.
+    `options` are further ones of COPY.
     """
     query = changes_query(before=before, after=after, key=snapshot.key)
     connection.execute(f"create or replace temp table {_CHANGES} as {query}")
@@ -72,10 +75,21 @@ def write_delta(
     keys = ", ".join(snapshot.key)
     (folder / "delta").mkdir()
     for change in counts:
-        of_change = f"select {keys} from {_CHANGES} where change = '{change}'"
-        whole = f"select {_columns(snapshot.types)}, {snapshot.split} as split_ from {snapshot.rows} where {where}"
-        rows = of_change if change == REMOVED else f"from ({whole}) semi join ({of_change}) using ({keys})"
-        connection.execute(f"copy (from ({rows}) order by {keys}) to '{folder}/delta/{change}.parquet' ({PARQUET})")
+        of_change = rows = f"select {keys} from {_CHANGES} where change = '{change}'"
+        if change != REMOVED:
+            days = connection.execute(
+                f"select known_date, count(*), count(is_one) from ({after}) as rows "
+                f"left join (select *, true as is_one from ({of_change})) using ({keys}) "
+                "group by known_date having count(is_one) > 0"
+            ).fetchall()
+            of_days = f"({where}) and {on_days('attributed_date', [day for day, *_ in days])}"
+            rows = f"select {_columns(snapshot.types)}, {snapshot.split} as split_ from {snapshot.rows} where {of_days}"
+            # On most days all that is new of a day is all that there is of it.
+            if any(rows_of_day != of_these for _, rows_of_day, of_these in days):
+                rows = f"from ({rows}) semi join ({of_change}) using ({keys})"
+        connection.execute(
+            f"copy (from ({rows}) order by {keys}) to '{folder}/delta/{change}.parquet' ({PARQUET}{options})"
+        )
     return Changes(counts.get(ADDED, 0), counts.get(CHANGED, 0), counts.get(REMOVED, 0))
 
 

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.lib import encryption
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
+
+# What is known of the rows that are being published: a database in memory, which every cursor of the connection sees.
+BESIDE = "publishing"
 
 
 def memory_settings(settings: Settings, *, share: float = 1.0) -> list[str]:
@@ -33,6 +37,7 @@ def connect(
     """An in-memory connection; `attach` opens database files read-only under the given names."""
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
+        encryption.prepare(connection, settings)
         for statement in memory_settings(settings):
             connection.execute(statement)
         if threads:
@@ -42,5 +47,5 @@ def connect(
             if not store.is_local:
                 connection.register_filesystem(store.fs)
         for name, path in (attach or {}).items():
-            connection.execute(f"attach '{path}' as {name} (read_only)")
+            encryption.attach(connection, settings, path, name, read_only=True)
         yield connection

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib import attribution_files as files
+from orchestration.lib import parquet_files
 from orchestration.lib.explainers import Explained, Explainer, make_explainer
 from orchestration.lib.feature_rows import parse_features, unknown_features
 from orchestration.lib.model_artefacts import Matrix, load_model
@@ -197,17 +198,17 @@ def _blame(
 ) -> list[tuple[str, str, float | None, float | None]]:
     """Which inputs drove the answers that were found bad, and which the good ones; the most to blame first."""
     return connection.execute(
-        """
+        f"""
         select
             model_version,
             feature,
             avg(abs(shap_value)) filter (reward < 0) as wrong,
             avg(abs(shap_value)) filter (reward > 0) as praised
-        from read_parquet(?, hive_partitioning = false)
+        from {parquet_files.read([path], options="hive_partitioning = false")}
         join marts.attributed_feedback using (request_id, model_version)
         where attributed_date = ? and skipped is null
         group by all
         order by model_version, wrong desc nulls last, feature
         """,
-        [path, day],
+        [day],
     ).fetchall()

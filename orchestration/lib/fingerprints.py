@@ -14,6 +14,8 @@ from datetime import date
 
 import duckdb
 
+from orchestration.lib.card_facts import keep_facts
+from orchestration.lib.encryption import copy_options
 from orchestration.lib.row_hashes import Base, Day, fingerprint_columns, write_fingerprints
 from orchestration.lib.settings import Settings
 from orchestration.lib.snapshot import Snapshot
@@ -29,6 +31,7 @@ class Fingerprints:
 
     def __init__(self, settings: Settings, dataset: str) -> None:
         self._folder = settings.data_dir / ".fingerprints" / dataset
+        self._options = copy_options(settings)
 
     def of(self, version: str, snapshot: Snapshot) -> Base | None:
         """Those of a version, if there are any and they are of the same columns."""
@@ -39,16 +42,28 @@ class Fingerprints:
         return Base(folder / _ROWS, [Day(**day | {"known_date": _date(day["known_date"])}) for day in days])
 
     def keep(
-        self, connection: duckdb.DuckDBPyConnection, version: str, snapshot: Snapshot, days: Sequence[Day]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        version: str,
+        snapshot: Snapshot,
+        days: Sequence[Day],
+        base: Base | None,
+        *,
+        with_facts: bool,
     ) -> None:
-        """Writes those of the snapshot on the connection, whole or not at all, and lets the oldest go."""
+        """Writes those of the snapshot on the connection, whole or not at all, and lets the oldest go.
+
+        With them the facts that its card was made of, if it was made on the connection.
+        """
         target = self._folder / f"{version}-{_made_by(snapshot)}"
         if target.exists():
             return
         beside = self._folder / f".{uuid.uuid4().hex}"
         beside.mkdir(parents=True)
         try:
-            write_fingerprints(connection, beside / _ROWS)
+            write_fingerprints(connection, beside / _ROWS, days, base, options=self._options)
+            if with_facts:
+                keep_facts(connection, beside, options=self._options)
             told = [asdict(day) | {"known_date": str(day.known_date)} for day in days]
             (beside / _DAYS).write_text(json_text(told), encoding="utf-8")
             beside.rename(target)
@@ -61,7 +76,12 @@ class Fingerprints:
 
 def _made_by(snapshot: Snapshot) -> str:
     """What fingerprints follow from beside the rows."""
-    told = {"duckdb": duckdb.__version__, "types": snapshot.types, "sql": fingerprint_columns(snapshot)}
+    told = {
+        "duckdb": duckdb.__version__,
+        "types": snapshot.types,
+        "sql": fingerprint_columns(snapshot),
+        "computed_by": snapshot.computed_by,
+    }
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
 

@@ -18,7 +18,9 @@ from expectations.thresholds import load_thresholds
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
+from orchestration.lib import encryption, parquet_files
 from orchestration.lib.duck import memory_settings
+from orchestration.lib.erasure.tombstones import ERASED
 from orchestration.lib.ledger import ledger_path, schema_version_of
 from orchestration.lib.ledger_sql import ledger_columns
 from orchestration.lib.recipe import Recipe
@@ -46,17 +48,20 @@ class Gates:
         self._below: dict[date, list[GateReport]] = {}
 
     def ledger(self, stream: Stream, day: date, *, lines_received: int) -> GateReport:
-        """The ledger's file of a stream and day: its schema, its keys, the share of dead letters."""
+        """The ledger's file of a stream and day: its schema, its keys, the share of dead letters. Of erased lines there
+        is nothing to be asked: they count in nothing.
+        """
         from expectations import ledger
 
-        path = Store(self._settings.ledger_url).url(ledger_path(stream.name, day))
+        path = Store(self._settings.ledger_url).full(ledger_path(stream.name, day))
         # A day that was not loaded since has the columns of the schema version of its time.
         version = schema_version_of(self._settings, stream, day)
         return self._session.validate(
             gate=f"{LEDGER_GATE} on {stream.asset_name}",
             asset_name=stream.asset_name,
             partition=day.isoformat(),
-            query=f"select * from read_parquet('{path}', hive_partitioning = true)",
+            query=f"select * from {parquet_files.read([path], options='hive_partitioning = true')} "
+            f"where dead_letter_reason is distinct from '{ERASED}'",
             suite=ledger.build_suite(
                 stream=stream.name,
                 columns=[*ledger_columns(stream, version), "received_date"],
@@ -192,7 +197,13 @@ def open_gates(
 
     folder: Path | None = settings.data_dir / "data_docs" / data_docs if data_docs and settings.data_docs else None
     attach = {ALIAS: settings.warehouse} if with_warehouse else {}
-    with GateSession(attach=attach, setup=memory_settings(settings, share=_MEMORY), data_docs_dir=folder) as session:
+    with GateSession(
+        attach=attach,
+        attach_options=encryption.attach_options(settings),
+        prepare=lambda connection: encryption.prepare(connection, settings),
+        setup=memory_settings(settings, share=_MEMORY),
+        data_docs_dir=folder,
+    ) as session:
         yield Gates(settings, session), session
 
 

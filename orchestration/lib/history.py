@@ -13,8 +13,10 @@ from orchestration.contracts.json_schema import STREAMS
 from orchestration.contracts.review import REVIEWS
 from orchestration.lib.duck import connect
 from orchestration.lib.holdings import holdings
-from orchestration.lib.ledger import LEDGER_FILE
+from orchestration.lib.ledger import ledger_rows
 from orchestration.lib.ledger_sql import ledger_columns
+from orchestration.lib.privacy.pseudonyms import Pseudonyms
+from orchestration.lib.recipe.source_columns import ROW_HASH
 from orchestration.lib.rests_on import Wanted, among
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
@@ -64,7 +66,7 @@ def feedback_history(settings: Settings, feedback_id: str) -> History | None:
         "states": states,
         "flags": flags,
         "reviews": _received(settings, REVIEWS, "feedback_id", feedback_id),
-        "attribution": attribution[0] if attribution else None,
+        "attribution": {c: value for c, value in attribution[0].items() if c != ROW_HASH} if attribution else None,
         "standings": standings,
         "ended": ended[0] if ended else None,
         "datasets": versions,
@@ -112,7 +114,8 @@ def request_history(settings: Settings, request_id: str) -> History | None:
 
 
 def user_history(settings: Settings, user_id: str) -> History | None:
-    """What there is of a user, who asked or gave feedback; None if no line names them."""
+    """What there is of a user, who asked or gave feedback; None if no line names them. With keys it has their token."""
+    user_id = Pseudonyms.of(settings).stored(user_id)
     lines = _lines_of_user(settings, user_id)
     with read_warehouse(settings) as connection:
         feedback = rows_of(
@@ -158,12 +161,11 @@ def _lines_of_user(settings: Settings, user_id: str) -> dict[str, dict[str, int]
     with connect(settings, stores=(ledger,)) as connection:
         for stream in STREAMS:
             if "user_id" in ledger_columns(stream) and ledger.folders(stream.name):
-                files = f"'{ledger.url(stream.name)}/received_date=*/{LEDGER_FILE}'"
                 told[stream.name] = rows_of(
                     connection,
                     "select count(*) filter (where raw is null) as lines, "
                     "count(*) filter (where raw is not null) as dead_letters "
-                    f"from read_parquet({files}, union_by_name = true) where user_id = $1 or contains(raw, $2)",
+                    f"from {ledger_rows(settings, stream.name)} where user_id = $1 or contains(raw, $2)",
                     [user_id, json.dumps(user_id, ensure_ascii=False)],
                 )[0]
     return told
@@ -197,8 +199,7 @@ def _received(settings: Settings, stream: Stream, key: str, value: str) -> list[
     with connect(settings, stores=(ledger,)) as connection:
         rows = rows_of(
             connection,
-            f"select * from read_parquet('{ledger.url(stream.name)}/received_date=*/{LEDGER_FILE}', "
-            f"hive_partitioning = true, union_by_name = true) where {key} = ? "
+            f"select * from {ledger_rows(settings, stream.name)} where {key} = ? "
             "order by received_date, source_file, source_line",
             [value],
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.lib import parquet_files
 from orchestration.lib.catalog import Catalog, datasets
 from orchestration.lib.delta import CHANGED
 from orchestration.lib.field_sql import quote
@@ -142,7 +143,7 @@ def _note_rows(connection: duckdb.DuckDBPyConnection, catalog: Catalog, make: Ma
         for manifest in make.manifests
         for file in _data(manifest)
     }
-    read = f"read_parquet([{', '.join(quote(url) for url in urls.values())}], filename = true)"
+    read = parquet_files.read(list(urls.values()), options="filename = true")
     columns = column_types(connection, f"from {read}")
     held = holds(columns)
     turns = "feedback_id in (select feedback_id from wanted_turns)" if make.source in WITH_CONVERSATION else "false"
@@ -186,8 +187,9 @@ def _note_changes(
         path = f"{catalog.dataset}/{manifest['version']}/delta/{CHANGED}.parquet"
         if catalog.store.exists(path):
             key = row_key(manifest["recipe"]["source"], manifest["recipe"].get("key", ()))
+            rows = parquet_files.read([catalog.store.url(path)])
             connection.execute(
-                f"insert into changed select ?, ?, {key_text(key)} from read_parquet('{catalog.store.url(path)}') "
+                f"insert into changed select ?, ?, {key_text(key)} from {rows} "
                 f"where {key_text(key)} in (select key from held where dataset = ?)",
                 [catalog.dataset, manifest["version"], catalog.dataset],
             )

@@ -65,7 +65,7 @@ def _of_columns(recipe: Recipe, types: Mapping[str, DuckDBPyType]) -> list[str]:
         return []
     names = ", ".join(f"`{column}`" for column in held)
     told = "what users wrote or who they are" if recipe.privacy == PERSONAL else "who users are"
-    return [f"{names} may hold {told}, as it was received: nothing is redacted."]
+    return [f"{names} may hold {told}: what looked like personal data when it was loaded is masked, nothing else is."]
 
 
 def _of_splits(rows: Mapping[str, int]) -> list[str]:

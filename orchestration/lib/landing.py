@@ -30,6 +30,8 @@ KEEP_BYTES = 64 * 2**20
 # planning (about 30 ms) does not show, small enough that a few of them fit into memory at once.
 CHUNK_LINES = 40_960
 CHUNK_BYTES = 64 * 2**20
+# In a Parquet file from which something was erased: the line that stands in place of a row (lib/erasure/landed.py).
+TOMBSTONE_COLUMN = "__erased__"
 
 LINES = pa.schema(
     [("file_index", pa.int32()), ("source_line", pa.int64()), ("problem", pa.string()), ("bytes", pa.binary())]
@@ -135,14 +137,8 @@ class _LinesOfFile:
             with store.fs.open(store.full(self._file.stored.path), "rb") as raw:
                 if name.endswith(".parquet"):
                     yield from self._parquet_batches(raw)
-                elif name.endswith((".jsonl", ".ndjson")):
-                    yield from self._text_batches(_plain(raw))
-                elif name.endswith((".jsonl.gz", ".ndjson.gz")):
-                    yield from self._text_batches(_gunzip(raw))
-                elif name.endswith((".jsonl.zst", ".ndjson.zst")):
-                    yield from self._text_batches(_unzstd(raw))
                 else:
-                    raise DamagedFile("unreadable_file")
+                    yield from self._text_batches(decompressed(raw, name))
         except OSError as error:
             raise DamagedFile("unreadable_file") from error
 
@@ -216,7 +212,8 @@ def _rows_as_json(batch: pa.RecordBatch) -> pa.Array:
         connection.execute("set TimeZone = 'UTC'")
         connection.register("batch", batch)
         members = []
-        for field in batch.schema:
+        erased = TOMBSTONE_COLUMN in batch.schema.names
+        for field in (field for field in batch.schema if field.name != TOMBSTONE_COLUMN):
             name = field.name.replace('"', '""')
             value = f'"{name}"'
             if pa.types.is_floating(field.type):
@@ -228,7 +225,10 @@ def _rows_as_json(batch: pa.RecordBatch) -> pa.Array:
                     f"and {_is_structured(field.name)} then {value}::json else to_json({value}) end"
                 )
             members.append(f"'{field.name.replace(chr(39), chr(39) * 2)}', {value}")
-        query = f"select json_object({', '.join(members)})::varchar::blob as line from batch"
+        line = f"json_object({', '.join(members)})"
+        if erased:
+            line = f"case when {TOMBSTONE_COLUMN} is not null then {TOMBSTONE_COLUMN}::varchar else {line}::varchar end"
+        query = f"select {line}::varchar::blob as line from batch"
         return connection.execute(query).arrow().read_all().column("line").combine_chunks().cast(pa.binary())
 
 
@@ -238,6 +238,18 @@ def _is_structured(name: str) -> str:
 
     kinds = {f.name: f.kind for stream in STREAMS for f in stream.fields} | {"feedback": Kind.OBJECT}
     return "true" if kinds.get(name) in (Kind.OBJECT, Kind.ARRAY) else "false"
+
+
+def decompressed(raw: IO[bytes], name: str) -> Iterator[bytes]:
+    """The text of a JSONL file by blocks, as its name in lower case says that it is packed. Raises DamagedFile."""
+    if name.endswith((".jsonl", ".ndjson")):
+        yield from _plain(raw)
+    elif name.endswith((".jsonl.gz", ".ndjson.gz")):
+        yield from _gunzip(raw)
+    elif name.endswith((".jsonl.zst", ".ndjson.zst")):
+        yield from _unzstd(raw)
+    else:
+        raise DamagedFile("unreadable_file")
 
 
 def _plain(raw: IO[bytes]) -> Iterator[bytes]:

@@ -11,29 +11,34 @@ import json
 import os
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from orchestration.contracts.erasure import ERASURES
 from orchestration.contracts.fields import Stream
+from orchestration.lib import parquet_files
 from orchestration.lib.duck import connect
+from orchestration.lib.erasure.known import known_subjects
+from orchestration.lib.erasure.subjects import Subjects, with_subjects
+from orchestration.lib.erasure.tombstones import ERASED, Erased, Late, forget
 from orchestration.lib.landing import CHUNK_LINES, LandingFile, LineReader, landing_files
 from orchestration.lib.ledger_sql import ledger_columns, ledger_query
 from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.privacy.guard import Guard, Protected
+from orchestration.lib.privacy.kept_days import FOUND, KEYS, brought_forward
+from orchestration.lib.privacy.pseudonym_map import note
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
 LEDGER_FILE = "part-00000.parquet"
-# zstd level 1 loads 20 % faster than 3 for 10 % more bytes (DESIGN section 6).
-COMPRESSION_LEVEL = 1
 
 
 class LedgerError(RuntimeError):
@@ -42,7 +47,9 @@ class LedgerError(RuntimeError):
 
 @dataclass(frozen=True)
 class LedgerPartition:
-    """What one written partition holds. `bytes` are the ledger file's."""
+    """What one written partition holds: `lines` are all, `erased` those of them that are tombstones, and `late` what
+    was erased only now. `bytes` are the ledger file's, `found` counts the personal data that was in it by kind.
+    """
 
     stream: str
     day: date
@@ -50,10 +57,18 @@ class LedgerPartition:
     dead_letters: dict[str, int]
     files: int
     bytes: int
+    found: Mapping[str, int] = field(default_factory=dict)
+    erased: int = 0
+    late: tuple[Late, ...] = ()
 
     @property
     def dead_letter_count(self) -> int:
         return sum(self.dead_letters.values())
+
+    @property
+    def lines_left(self) -> int:
+        """Those that are not erased, of which gates ask."""
+        return self.lines - self.erased
 
 
 def ledger_path(stream: str, day: date) -> str:
@@ -66,103 +81,200 @@ def fingerprint(files: list[LandingFile]) -> str:
 
 
 def load_partition(
-    settings: Settings, stream: Stream, day: date, *, holder: str = "a load", tell: Callable[[str], None] = print
+    settings: Settings,
+    stream: Stream,
+    day: date,
+    *,
+    holder: str = "a load",
+    tell: Callable[[str], None] = print,
+    is_locked: bool = False,
+    keep_late: Callable[[Sequence[Late]], None] = lambda late: None,
 ) -> LedgerPartition:
     """Loads one received date of a stream from landing and replaces its ledger file in one step.
 
     The step waits for a run that builds from the ledger, which must not change under it; `holder` names this
-    one to who waits for it, `tell` says for whom it waits. A file that would be the same is left as it is.
+    one to who waits for it, `tell` says for whom it waits; who has the lock says `is_locked`. A file that would be the
+    same is left as it is. `keep_late` notes the lines of erased people before the ledger has their tombstones.
     Raises LedgerError when the rows written are not the lines read.
     """
     landing, ledger = Store(settings.landing_url), Store(settings.ledger_url)
     files = landing_files(landing, stream.name, day)
-    if not files and (kept := _loaded_before(ledger, stream, day)) and kept.lines:
+    guard = Guard.of(settings, stream)
+    if not files and (kept := _loaded_before(settings, ledger, stream, day)) and kept.lines:
+        _bring_forward(settings, guard, day, holder=holder, is_locked=is_locked, tell=tell)
         tell(
             f"{stream.name} {day}: its {kept.files} landing files are gone, so its {kept.lines:,} lines stay in the "
             "ledger as they were read; put the files back to have them read again"
         )
         return kept
+    for folder in ledger.folders(stream.name):  # none is to be written with another key, or in clear beside them
+        parquet_files.check_key(settings, ledger.full(f"{stream.name}/{folder}/{LEDGER_FILE}"))
     reader = LineReader(landing, files, max_line_bytes=settings.max_line_bytes)
     scratch = settings.data_dir / ".scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     beside = scratch / f"{stream.name}-{day}-{uuid.uuid4().hex}.parquet"
     try:
-        rows_by_reason = _write(settings, stream, files, reader, beside)
-        rows = sum(rows_by_reason.values())
+        written = _write(settings, guard, files, reader, beside)
+        rows = sum(written.reasons.values())
         if rows != reader.lines:
             raise LedgerError(f"{stream.name} {day}: {reader.lines} lines were read but {rows} rows written")
         size = beside.stat().st_size
         target = ledger_path(stream.name, day)
-        if not ledger.has_same(beside, target):
-            with warehouse_lock(settings, holder=holder, tell=tell):
-                ledger.put(beside, target)
+        if written.late:
+            keep_late(written.late)
+        if not parquet_files.has_same(settings, ledger, beside, target):
+            with nullcontext() if is_locked else warehouse_lock(settings, holder=holder, tell=tell):
+                parquet_files.put(settings, ledger, beside, target)
     finally:
-        beside.unlink(missing_ok=True)
-    dead_letters = {reason: n for reason, n in sorted(rows_by_reason.items(), key=str) if reason is not None}
-    return LedgerPartition(stream.name, day, rows, dead_letters, len(files), size)
+        parquet_files.discard(beside)
+    dead_letters, erased = _by_reason(written.reasons)
+    found = dict(sorted(written.found.items()))
+    return LedgerPartition(stream.name, day, rows, dead_letters, len(files), size, found, erased, tuple(written.late))
 
 
-def _loaded_before(ledger: Store, stream: Stream, day: date) -> LedgerPartition | None:
+def _by_reason(rows: Mapping[str | None, int]) -> tuple[dict[str, int], int]:
+    """How many dead letters there are for which reason, and how many tombstones."""
+    dead_letters = {reason: n for reason, n in sorted(rows.items(), key=str) if reason not in (None, ERASED)}
+    return {str(reason): n for reason, n in dead_letters.items()}, rows.get(ERASED, 0)
+
+
+def _loaded_before(settings: Settings, ledger: Store, stream: Stream, day: date) -> LedgerPartition | None:
     """What the ledger has of a day; None if it was never loaded."""
     path = Path(ledger.full(ledger_path(stream.name, day)))
-    if not path.exists():
+    if not parquet_files.is_there(path):
         return None
-    parquet = pq.ParquetFile(path)
-    reasons = Counter(parquet.read(columns=["dead_letter_reason"])["dead_letter_reason"].to_pylist())
-    dead_letters = {reason: n for reason, n in sorted(reasons.items(), key=str) if reason is not None}
-    files = len(json.loads(parquet.metadata.metadata[b"landing_files"]))
-    return LedgerPartition(stream.name, day, parquet.metadata.num_rows, dead_letters, files, path.stat().st_size)
+    metadata = parquet_files.metadata_of(settings, path)
+    with connect(settings) as connection:
+        reasons = connection.execute(
+            f"select dead_letter_reason, count(*) from {parquet_files.read([path])} group by all"
+        ).fetchall()
+    dead_letters, erased = _by_reason(dict(reasons))
+    lines, files = sum(n for _, n in reasons), len(json.loads(metadata["landing_files"]))
+    found = json.loads(metadata.get(FOUND, "{}"))
+    return LedgerPartition(stream.name, day, lines, dead_letters, files, path.stat().st_size, found, erased)
 
 
-def _write(
-    settings: Settings, stream: Stream, files: list[LandingFile], reader: LineReader, target: Path
-) -> dict[str, int]:
-    """Parses chunks side by side, writes them in the order of their lines; returns rows by dead letter reason.
+def _bring_forward(
+    settings: Settings, guard: Guard, day: date, *, holder: str, is_locked: bool, tell: Callable[[str], None]
+) -> None:
+    """Gives the rows of a day whose landing files are gone today's keys, in one step. Raises KeysChanged."""
+    ledger, target = Store(settings.ledger_url), ledger_path(guard.stream.name, day)
+    path = ledger.full(target)
+    stored = pa.concat_tables(parquet_files.stored(settings, path, rows_at_once=CHUNK_LINES))
+    kept = brought_forward(stored, parquet_files.metadata_of(settings, path), guard)
+    if kept is None:
+        return
+    beside = settings.data_dir / ".scratch" / f"{guard.stream.name}-{day}-{uuid.uuid4().hex}.parquet"
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        parquet_files.write(
+            settings, beside, kept.rows.schema, [kept.rows], metadata=lambda: kept.metadata, row_group_size=CHUNK_LINES
+        )
+        with nullcontext() if is_locked else warehouse_lock(settings, holder=holder, tell=tell):
+            parquet_files.put(settings, ledger, beside, target)
+    finally:
+        parquet_files.discard(beside)
+    tell(f"{guard.stream.name} {day}: its rows have the tokens of the keys that are set now")
+
+
+@dataclass
+class _Written:
+    """What is noted of the rows while they are written."""
+
+    reasons: Counter[str | None] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)
+    tokens: dict[str, str] = field(default_factory=dict)
+    late: list[Late] = field(default_factory=list)
+
+
+def _write(settings: Settings, guard: Guard, files: list[LandingFile], reader: LineReader, target: Path) -> _Written:
+    """Masks and parses chunks side by side, writes them in the order of their lines.
 
     One DuckDB instance a worker, each with one thread: DuckDB's own parallel scan of an Arrow stream hands
     chunks on out of order, and then no two runs write the same bytes.
     """
+    stream = guard.stream
     columns = ", ".join(f"{name}::{kind} as {name}" for name, kind in ledger_columns(stream).items())
     lines_query = ledger_query(stream, source_files=[f.source_file for f in files], lines="lines")
     query = f"select {columns} from ({lines_query})"
-    reasons: Counter[str] = Counter()
+    written = _Written()
     with ExitStack() as stack:
         workers = [
             stack.enter_context(connect(settings, threads=1)) for _ in range(os.cpu_count() or 1 if files else 0)
         ]
-        writer = stack.enter_context(
-            pq.ParquetWriter(target, arrow_schema(stream), compression="zstd", compression_level=COMPRESSION_LEVEL)
-        )
         landed = fingerprint(files)
-        version = hashlib.sha256(f"{landed}\n{query}\n{settings.max_line_bytes}".encode()).hexdigest()[:16]
-        writer.add_key_value_metadata(
-            {"landing_files": landed, "schema_version": str(stream.version), "ledger_version": version}
-        )
+        version = f"{landed}\n{query}\n{settings.max_line_bytes}\n{guard.fingerprint}"
+        version = hashlib.sha256(version.encode()).hexdigest()[:16]
         pool = stack.enter_context(ThreadPoolExecutor(max(1, len(workers))))
-        for table in _in_order(pool, workers, query, reader.chunks()):
-            writer.write_table(table, row_group_size=CHUNK_LINES)
-            reasons.update({r["values"]: r["counts"] for r in pc.value_counts(table["dead_letter_reason"]).to_pylist()})
-    return dict(reasons)
+        parsed = _in_order(pool, workers, query, guard, reader.chunks())
+        known = known_subjects(settings) if stream is not ERASURES else {}
+        parquet_files.write(
+            settings,
+            target,
+            arrow_schema(stream),
+            _noted(parsed, guard, known, written),
+            metadata=lambda: {
+                "landing_files": landed,
+                "schema_version": str(stream.version),
+                "ledger_version": version,
+                FOUND: json.dumps(dict(sorted(written.found.items()))),
+                KEYS: json.dumps(list(guard.pseudonyms.fingerprints)),
+            },
+            row_group_size=CHUNK_LINES,
+        )
+    if settings.pseudonym_map:
+        note(settings.pseudonym_map, written.tokens)
+    return written
+
+
+Parsed = tuple[pa.Table, Protected]
+
+
+def _noted(
+    parsed: Iterator[Parsed], guard: Guard, known: Mapping[str, Erased], written: _Written
+) -> Iterator[pa.Table]:
+    """The rows of each chunk, with tombstones in place of erased people's; what they hold is noted."""
+    subjects = Subjects(guard.pseudonyms)
+    for rows, protected in parsed:
+        # Subjects are made of raw ids: a token is another one once a key is added.
+        raw_ids = {token: raw for raw, token in protected.tokens.items()}
+        table, late = forget(rows, known, subjects, raw_ids)
+        if guard.stream is ERASURES:
+            table = with_subjects(table, subjects)
+        written.late += late
+        written.found.update(protected.found)
+        written.tokens |= _tokens_left(protected.tokens, rows, table) if late else protected.tokens
+        written.reasons.update(
+            {r["values"]: r["counts"] for r in pc.value_counts(table["dead_letter_reason"]).to_pylist()}
+        )
+        yield table
+
+
+def _tokens_left(tokens: Mapping[str, str], before: pa.Table, after: pa.Table) -> dict[str, str]:
+    """The tokens without those of people of whom nothing is left."""
+    gone = set(pc.unique(before["user_id"]).to_pylist()) - set(pc.unique(after["user_id"]).to_pylist())
+    return {raw: token for raw, token in tokens.items() if token not in gone}
 
 
 def _in_order(
     pool: ThreadPoolExecutor,
     workers: list[duckdb.DuckDBPyConnection],
     query: str,
+    guard: Guard,
     chunks: Iterator[pa.Table],
-) -> Iterator[pa.Table]:
+) -> Iterator[Parsed]:
     """The parsed chunks in the order of the chunks, with as many under way as there are workers."""
-    under_way: deque[tuple[Future[pa.Table], duckdb.DuckDBPyConnection]] = deque()
+    under_way: deque[tuple[Future[Parsed], duckdb.DuckDBPyConnection]] = deque()
     idle = list(workers)
     for chunk in chunks:
         if not idle:
             future, worker = under_way.popleft()
             table = future.result()
-            under_way.append((pool.submit(_parse, worker, query, chunk), worker))
+            under_way.append((pool.submit(_parse, worker, query, guard, chunk), worker))
             yield table
         else:
             worker = idle.pop()
-            under_way.append((pool.submit(_parse, worker, query, chunk), worker))
+            under_way.append((pool.submit(_parse, worker, query, guard, chunk), worker))
     for future, _ in under_way:
         yield future.result()
 
@@ -180,15 +292,44 @@ def arrow_schema(stream: Stream) -> pa.Schema:
     return pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in ledger_columns(stream).items()])
 
 
-def _parse(worker: duckdb.DuckDBPyConnection, query: str, chunk: pa.Table) -> pa.Table:
-    worker.register("lines", chunk)
-    return worker.execute(query).to_arrow_table()
+def _parse(worker: duckdb.DuckDBPyConnection, query: str, guard: Guard, chunk: pa.Table) -> Parsed:
+    """A chunk's rows; DuckDB sees it without personal data, so that nothing that it writes has any."""
+    # Who is to be forgotten is never stored (lib/erasure/subjects.py), and has to be known to be found.
+    protected = Protected(chunk, Counter(), {}) if guard.stream is ERASURES else guard.protect(chunk)
+    worker.register("lines", protected.lines)
+    return worker.execute(query).to_arrow_table(), protected
 
 
 def schema_version_of(settings: Settings, stream: Stream, day: date) -> int:
     """The schema version that a loaded day's file was written with."""
     path = Store(settings.ledger_url).full(ledger_path(stream.name, day))
-    return int(pq.read_metadata(path).metadata[b"schema_version"])
+    return int(parquet_files.metadata_of(settings, path)["schema_version"])
+
+
+def ledger_rows(settings: Settings, stream: str, *, options: str = "hive_partitioning = true") -> str:
+    """SQL for the rows of a stream, whatever schema version each day's file has; None of its days may be missing."""
+    ledger = Store(settings.ledger_url)
+    if settings.encryption_key is None:
+        for folder in ledger.folders(stream)[-1:]:
+            parquet_files.check_key(settings, ledger.full(f"{stream}/{folder}/{LEDGER_FILE}"))
+        return f"read_parquet('{ledger.url(stream)}/received_date=*/{LEDGER_FILE}', {options}, union_by_name = true)"
+    paths = [ledger.full(f"{stream}/{folder}/{LEDGER_FILE}") for folder in ledger.folders(stream)]
+    return rows_of_files(settings, [path for path in paths if parquet_files.is_there(path)], options=options)
+
+
+def rows_of_files(settings: Settings, paths: Sequence[str], *, options: str = "hive_partitioning = true") -> str:
+    """SQL for the rows of ledger files of one stream.
+
+    Encrypted ones are put together by their schema versions: DuckDB breaks when it is to read them by their columns'
+    names (duckdb/duckdb#21508).
+    """
+    if settings.encryption_key is None:
+        return parquet_files.read(paths, options=f"{options}, union_by_name = true")
+    versions: dict[str, list[str]] = {}
+    for path in paths:
+        versions.setdefault(parquet_files.metadata_of(settings, path)["schema_version"], []).append(path)
+    of_versions = [f"select * from {parquet_files.read(of, options=options)}" for of in versions.values()]
+    return f"({' union all by name '.join(of_versions)})"
 
 
 def ledger_metadata(settings: Settings, stream: Stream, key: str) -> dict[date, str]:
@@ -205,6 +346,16 @@ def ledger_metadata_by_key(settings: Settings, stream: Stream, keys: Sequence[st
     ledger = Store(settings.ledger_url)
     if not ledger.folders(stream.name):
         return told
+    if settings.encryption_key:
+        for folder in ledger.folders(stream.name):
+            day = date.fromisoformat(folder.removeprefix("received_date="))
+            path = ledger.full(ledger_path(stream.name, day))
+            of_file = parquet_files.metadata_of(settings, path) if parquet_files.is_there(path) else {}
+            for key in keys & of_file.keys():
+                told[key][day] = of_file[key]
+        return told
+    for folder in ledger.folders(stream.name)[-1:]:
+        parquet_files.check_key(settings, ledger.full(f"{stream.name}/{folder}/{LEDGER_FILE}"))
     with connect(settings, stores=(ledger,)) as connection:
         rows = connection.execute(
             "select decode(key), regexp_extract(file_name, 'received_date=([0-9-]+)', 1)::date, decode(value) "

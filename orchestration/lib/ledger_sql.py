@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 
 from orchestration.contracts.fields import Field, Kind, Stream
+from orchestration.lib.erasure.tombstones import ERASURE_OF_TEXT
 from orchestration.lib.field_sql import FieldSql, is_derivable, quote
 from orchestration.lib.verdict_sql import VerdictSql
 
@@ -53,11 +54,12 @@ def ledger_query(stream: Stream, *, source_files: Sequence[str], lines: str) -> 
         select *, try(decode(bytes)) as text from {lines}
     ),
     parsed as (
-        select *, case when problem is null and {_is_json("text")} then text end as doc from decoded
+        select *, {ERASURE_OF_TEXT} as erasure_id, case when problem is null and {_is_json("text")} then text end as doc
+        from decoded
     ),
     extracted as (
         select
-            file_index, source_line, problem, bytes, text, doc,
+            file_index, source_line, problem, bytes, text, erasure_id, doc,
             json_type(doc) as doc_type,
             json_type(doc, [{", ".join(quote("$." + path) for path, _, _ in document.checks)}]) as types,
             from_json(doc, {quote(json.dumps(document.structure))}) as v
@@ -83,7 +85,7 @@ def ledger_query(stream: Stream, *, source_files: Sequence[str], lines: str) -> 
         source_line,
         verdict.reason as dead_letter_reason,
         verdict.detail as dead_letter_detail,
-        case when verdict.reason is not null then {_raw()} end as raw,
+        case when verdict.reason is not null and erasure_id is null then {_raw()} end as raw,
         {final}
     from judged
     """

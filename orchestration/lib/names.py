@@ -1,3 +1,7 @@
 """Names that more than one module has to agree on."""
 
 ATTRIBUTION_JOB = "attribution_job"
+RETENTION = "retention"
+ERASURE_JOB = "erasure_job"
+APPLIED_ERASURES = "applied_erasures"
+ERASURE_REPORTS = "erasure_reports"

@@ -8,10 +8,10 @@ import duckdb
 
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.json_schema import STREAMS
+from orchestration.lib import parquet_files
 from orchestration.lib.catalog import Catalog
 from orchestration.lib.duck import connect
-from orchestration.lib.field_sql import quote
-from orchestration.lib.ledger import ledger_path
+from orchestration.lib.ledger import ledger_path, rows_of_files
 from orchestration.lib.recipe import SOURCES, row_key
 from orchestration.lib.rests_on import WITH_CONVERSATION, Wanted, among, holds, ids_of_row, looking_for
 from orchestration.lib.settings import Settings, StateError
@@ -107,7 +107,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, catalog: Catalog, manifest: Map
     """The wanted rows, with the feedback and the requests that they name themselves."""
     recipe, version = manifest["recipe"], manifest["version"]
     urls = {url: file for url, file in zip(catalog.data_urls(version), _data_paths(manifest), strict=True)}
-    read = f"read_parquet([{', '.join(quote(url) for url in urls)}], filename = true)"
+    read = parquet_files.read(list(urls), options="filename = true")
     columns = column_types(connection, f"from {read}")
     feedback, requests = ids_of_row(columns)
     turns = "false"
@@ -165,7 +165,7 @@ class _Ledger:
 
     def __init__(self, settings: Settings, manifest: Mapping[str, Any], events: Sequence[Row]) -> None:
         self._then = {file["path"]: file for file in manifest["ledger_files"]}
-        self._store = Store(settings.ledger_url)
+        self._settings, self._store = settings, Store(settings.ledger_url)
         self._versions: dict[str, str] = {}
         self._lines: set[tuple[str, int, str]] = set()
         with connect(settings, stores=(self._store,)) as connection:
@@ -177,20 +177,17 @@ class _Ledger:
         here = [path for path in paths if self._store.exists(path)]
         if not here:
             return
-        files = f"[{', '.join(quote(self._store.url(path)) for path in here)}]"
+        urls = [self._store.url(path) for path in here]
         key = _ID_OF_STREAM[stream.name]
         self._lines |= set(
             connection.execute(
-                f"select source_file, source_line, {key} from read_parquet({files}, union_by_name = true) "
+                f"select source_file, source_line, {key} from {rows_of_files(self._settings, urls)} "
                 f"where {key} in (select unnest(?::varchar[]))",
                 [[one[key] for one in events]],
             ).fetchall()
         )
-        versions = connection.execute(
-            f"select file_name, decode(value) from parquet_kv_metadata({files}) where decode(key) = 'ledger_version'"
-        ).fetchall()
-        of_url = {self._store.url(path): path for path in here}
-        self._versions |= {of_url[file]: version for file, version in versions}
+        for path, url in zip(here, urls, strict=True):
+            self._versions[path] = parquet_files.metadata_of(self._settings, url)["ledger_version"]
 
     def proved(self, event: Row) -> Row:
         """An event with the places where it can be looked up."""

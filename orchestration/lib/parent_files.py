@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestration.lib import parquet_files
 from orchestration.lib.catalog import SPLIT_OF_FILE, Catalog
-from orchestration.lib.field_sql import quote
 
 DATA, ROWS = "data", "rows"
 
@@ -47,8 +47,7 @@ def hashes_query(catalog: Catalog, version: str, key: Sequence[str], *, without:
         return None
     own = [path for path, file in rows.items() if file.get("content_sha256") not in without]
     # Of no file there are no rows, but their columns.
-    urls = ", ".join(quote(catalog.store.url(f"{catalog.dataset}/{version}/{path}")) for path in own or rows)
-    query = (
-        f"select {', '.join(key)}, {SPLIT_OF_FILE} as split_, row_sha256 from read_parquet([{urls}], filename = true)"
-    )
+    urls = [catalog.store.url(f"{catalog.dataset}/{version}/{path}") for path in own or rows]
+    read = parquet_files.read(urls, options="filename = true")
+    query = f"select {', '.join(key)}, {SPLIT_OF_FILE} as split_, row_sha256 from {read}"
     return query if own else f"{query} limit 0"

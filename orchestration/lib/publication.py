@@ -11,9 +11,10 @@ from datetime import date
 from expectations.report import GateReport
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.lib.candidate import Candidate, candidate, keep_fingerprints
-from orchestration.lib.catalog import FAILED, PASSED, Catalog, PartitionRecord
+from orchestration.lib.catalog import FAILED, PASSED, WITHDRAWN, Catalog, PartitionRecord
 from orchestration.lib.clean_rows import with_contamination
 from orchestration.lib.delta import Changes
+from orchestration.lib.erasure.plan import days_to_publish
 from orchestration.lib.gates import Gates, first_failure
 from orchestration.lib.ledger import ledger_metadata
 from orchestration.lib.publish import Staging, clear_staging
@@ -72,19 +73,22 @@ def publish_partitions(
     catalog = Catalog(settings, recipe.name)
     clear_staging(settings, recipe, catalog)
     recorded = catalog.partitions()
+    asked = sorted({*asked, *days_to_publish(settings, recorded)})
     to_gate = partitions_to_gate(
         asked=asked, recorded=recorded, loaded=list(ledger_metadata(settings, FEEDBACK, "ledger_version"))
     )
-    later = sorted(day for day, record in recorded.items() if day > max(asked) and record.gate == PASSED)
+    later = sorted(day for day, record in recorded.items() if day > max(asked) and record.gate in (PASSED, WITHDRAWN))
     publication = Publication()
     if not _publish_in_order(settings, recipe, catalog, gates, to_gate, publication, tell):
         publication.withheld = [day for day in asked if day > (publication.stopped_at or day)]
+        catalog.note_successors()
         return publication
     before = {day: record.version for day, record in recorded.items()}
     now = {day: published.candidate.version for day, published in publication.published.items()}
     # What a day changed in a week is seen at the week's end only.
     if later and (recipe.every != DAY or any(now[day] != before.get(day) for day in now)):
         _publish_in_order(settings, recipe, catalog, gates, later, publication, tell)
+    catalog.note_successors()
     return publication
 
 

@@ -10,12 +10,13 @@ import duckdb
 
 from expectations.report import GateReport
 from orchestration.contracts.json_schema import STREAMS
-from orchestration.lib import label_noise
+from orchestration.lib import label_noise, parquet_files
 from orchestration.lib.candidate import Candidate, measures_of
 from orchestration.lib.catalog import PASSED, Catalog
 from orchestration.lib.clean_rows import held_out_files, left_out
 from orchestration.lib.companions import write_companions
 from orchestration.lib.delta import CHANGED, Changes, changes_query, hashed, write_delta
+from orchestration.lib.encryption import ENCRYPTED, copy_options
 from orchestration.lib.ledger import LEDGER_FILE, ledger_metadata_by_key
 from orchestration.lib.made_with import made_with
 from orchestration.lib.parent_files import DATA, ROWS, hashes_query, parent_files
@@ -51,7 +52,8 @@ class Staging:
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Writes the rows of each split as `data/<split>-00000-of-0000N.parquet`; a split of nothing is none."""
         made, measures = self._made, measures_of(connection, self._made.snapshot)
-        self._shards = shards(made.days, self._recipe, made.day, written_as(made.snapshot, measures))
+        options = copy_options(self._settings)
+        self._shards = shards(made.days, self._recipe, made.day, written_as(made.snapshot, measures, options))
         self._data_files = write_shards(
             connection,
             self.folder,
@@ -59,13 +61,14 @@ class Staging:
             measures,
             found=self._shards,
             parent=parent_files(self._catalog, made.parent),
+            options=options,
         )
         for shard in self._shards:
             self.splits[shard.split] = self.splits.get(shard.split, 0) + shard.rows
 
     @property
     def rows_query(self) -> str:
-        return f"select * from read_parquet('{self.folder}/data/*.parquet')"
+        return f"select * from {parquet_files.read(sorted((self.folder / DATA).glob('*.parquet')))}"
 
     @property
     def _parent_query(self) -> str | None:
@@ -92,9 +95,10 @@ class Staging:
             self.folder,
             made.snapshot,
             before=before or hashed(connection, self._parent_with_splits(made.parent), key),
-            after=f"select {', '.join(key)}, split_, row_sha256 from {HASHES} "
+            after=f"select {', '.join(key)}, split_, known_date, row_sha256 from {HASHES} "
             f"where {of_shards(own, 'split_', 'known_date')}",
             where=of_shards(own, made.snapshot.split, "attributed_date"),
+            options=copy_options(self._settings),
         )
         parent_rows = sum(self._catalog.manifest(made.parent)["rows"].values())
         assert parent_rows + changes.added - changes.removed == made.rows, "a snapshot is its parent and its delta"
@@ -151,11 +155,15 @@ class Staging:
             "settings": decisive_settings(self._settings, self._recipe),
             **held_out_files(self._recipe),
             "made_with": made_with(),
+            **({"encryption": ENCRYPTED} if self._settings.encryption_key else {}),
             "ledger_files": _ledger_files(self._settings, made.day),
             **self._label_noise(connection, changes),
             "gate": {"result": PASSED, "reports": [gate.to_dict() for gate in gates]},
         }
-        manifest = write_companions(connection, self.folder, self._recipe, manifest, types, known=self._data_files)
+        kept_facts = made.base.fingerprints.parent if made.base else None
+        manifest = write_companions(
+            connection, self.folder, self._recipe, manifest, types, known=self._data_files, kept_facts=kept_facts
+        )
         (self.folder / "manifest.json").write_text(json_text(manifest), encoding="utf-8")
         assert made.version is not None
         self._catalog.add(made.version, self.folder)

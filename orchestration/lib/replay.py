@@ -17,8 +17,10 @@ from typing import Any
 
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.json_schema import STREAMS
+from orchestration.lib import parquet_files
 from orchestration.lib.catalog import Catalog
 from orchestration.lib.clean_rows import held_out_files
+from orchestration.lib.encrypted_versions import same_in_clear
 from orchestration.lib.ledger import ledger_metadata, ledger_path
 from orchestration.lib.made_with import differences_from
 from orchestration.lib.publish import decisive_settings
@@ -27,9 +29,9 @@ from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import file_sha256
 
 # What belongs to the place and not to what is computed there.
-_OF_THE_PLACE = (
+OF_THE_PLACE = (
     *("FEEDBACK_DATA_DIR", "FEEDBACK_LANDING_URL", "FEEDBACK_LEDGER_URL", "FEEDBACK_DATASETS_URL"),
-    *("FEEDBACK_WAREHOUSE", "FEEDBACK_MODEL_REGISTRY", "FEEDBACK_RECIPES", "DAGSTER_HOME"),
+    *("FEEDBACK_WAREHOUSE", "FEEDBACK_PUBLISHED_DIR", "FEEDBACK_MODEL_REGISTRY", "FEEDBACK_RECIPES", "DAGSTER_HOME"),
 )
 
 
@@ -47,7 +49,7 @@ def replay(
     if not days:
         raise StateError(f"the ledger has no day up to {as_of}; it begins where `attribution run` first loaded one")
     tell(f"replaying {min(days)} to {as_of} from {len(days)} ledger files into {into}")
-    kept = {name: value for name, value in os.environ.items() if name not in _OF_THE_PLACE}
+    kept = {name: value for name, value in os.environ.items() if name not in OF_THE_PLACE}
     own = {"FEEDBACK_DATA_DIR": str(into), "FEEDBACK_RECIPES": str(recipes or settings.recipes)}
     if settings.model_registry.exists():
         own["FEEDBACK_MODEL_REGISTRY"] = str(settings.model_registry)
@@ -65,12 +67,18 @@ def _link_days(settings: Settings, stream: Stream, as_of: date, into: Path) -> l
             source = Path(settings.ledger_url) / ledger_path(stream.name, day)
             target = into / "ledger" / ledger_path(stream.name, day)
             target.parent.mkdir(parents=True)
-            try:
-                os.link(source, target)
-            except OSError:  # another file system
-                shutil.copy2(source, target)
+            _link(source, target)
+            if (metadata := parquet_files.beside(source)).exists():
+                _link(metadata, parquet_files.beside(target))
             linked.append(day)
     return linked
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,9 @@ def rebuild(
                 f"it followed {manifest['parent_version']}, which the ledger and this recipe do not make any more, and "
                 f"follows {parent} now: delta, card and Croissant tell of that one; the data do not depend on it"
             )
+        if "encryption" in manifest:
+            there = Path(Catalog(settings, name).store.full(f"{name}/{version}"))
+            return Rebuilt([], same_in_clear(settings, manifest, there, made), notes)
         return Rebuilt(
             [], {file["path"]: _is(made / file["path"], file["sha256"]) for file in manifest["files"]}, notes
         )

@@ -15,7 +15,7 @@ from orchestration.contracts.review import REVIEWS
 from orchestration.lib.dbt import manifest_path
 from orchestration.lib.feedback_rules import declared_rules
 from orchestration.lib.history import feedback_history
-from orchestration.lib.ledger import LEDGER_FILE
+from orchestration.lib.ledger import ledger_rows
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import Store
 from orchestration.lib.summary import table
@@ -175,8 +175,7 @@ def oldest_reviewed(settings: Settings, first: date, last: date) -> date | None:
         row = connection.execute(
             "select min(received_date) from intermediate.int_feedback_receipts where state <> 'duplicate' "
             "and feedback_id in (select feedback_id "
-            f"from read_parquet('{ledger.url(REVIEWS.name)}/received_date=*/{LEDGER_FILE}', hive_partitioning = true) "
-            "where received_date between ? and ?)",
+            f"from {ledger_rows(settings, REVIEWS.name)} where received_date between ? and ?)",
             [first, last],
         ).fetchone()
     return row[0] if row else None

@@ -1,6 +1,6 @@
 """Running the job from the command line, as a Dagster run that the UI shows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -31,19 +31,33 @@ class Outcome:
 
 def run_range(settings: Settings, first: date, last: date, *, tell: Callable[[str], None]) -> Outcome:
     """Materializes every asset for first..last, in this process, and tells progress."""
-    ensure_dagster_home(settings)
-    dbt.set_environment(settings)
     last = _with_later_days(settings, first, last, tell)
     _tell_of_days_never_loaded(settings, first, tell)
+    return run_job(settings, ATTRIBUTION_JOB, first, last, tell=tell)
+
+
+def run_job(
+    settings: Settings,
+    name: str,
+    first: date,
+    last: date,
+    *,
+    only: Sequence[str] | None = None,
+    tell: Callable[[str], None],
+) -> Outcome:
+    """Runs a job for first..last in this process, as a Dagster run that the UI shows; `only` some of its assets."""
+    ensure_dagster_home(settings)
+    dbt.set_environment(settings)
     # Loaded here and not above: it reads the settings and parses dbt where something has changed.
     from orchestration.definitions import defs
 
-    job = defs().resolve_job_def(ATTRIBUTION_JOB)
+    job = defs().resolve_job_def(name)
     with open_instance() as instance:
         fail_dead_runs(instance, tell=tell)
         result = job.execute_in_process(
             instance=instance,
             raise_on_error=False,
+            asset_selection=[dg.AssetKey(asset) for asset in only] if only else None,
             tags={**range_tags(first, last), PROCESS_TAG: this_process()},
             run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
         )

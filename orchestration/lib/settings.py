@@ -6,9 +6,12 @@ code reads the environment for configuration. The table in the README is this fi
 
 import os
 import re
+import shlex
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -21,6 +24,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_LEDGER_URL", "<data dir>/ledger", "Where the ledger is kept: a folder."),
     ("FEEDBACK_DATASETS_URL", "<data dir>/datasets", "Where versions are published: a folder."),
     ("FEEDBACK_WAREHOUSE", "<data dir>/warehouse.duckdb", "The DuckDB file that dbt builds."),
+    ("FEEDBACK_PUBLISHED_DIR", "<data dir>/published", "Folder of what analysts read; give it a group and a mode."),
     ("FEEDBACK_FIRST_DAY", "2019-01-01", "First received date that has a partition."),
     ("FEEDBACK_ATTRIBUTION_WINDOW_DAYS", "30", "How long after its inference feedback may come, in days."),
     ("FEEDBACK_EARLY_TOLERANCE_MINUTES", "5", "How far feedback may precede its inference (clock skew)."),
@@ -31,8 +35,20 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_EXPERIMENTS", "dbt_project/experiments.yml", "What is declared of experiments; relative to the README."),
     ("FEEDBACK_RECIPES", "recipes", "Folder of the datasets' recipes; relative to the README."),
     ("FEEDBACK_MODEL_REGISTRY", "<data dir>/models.yml", "The models that feature attributions explain; none without."),
+    ("FEEDBACK_PRIVACY", "privacy.yml", "What is done about personal data when it is loaded; relative to the README."),
     ("FEEDBACK_PSEUDONYM_KEY", "none", "Key of the tokens that stand for user ids; several, oldest first, by commas."),
     ("FEEDBACK_PSEUDONYM_KEY_FILE", "none", "File with these keys, one a line, readable by its owner only."),
+    ("FEEDBACK_ENCRYPTION_KEY", "none", "Key that ledger, datasets and warehouse are encrypted with."),
+    ("FEEDBACK_ENCRYPTION_KEY_FILE", "none", "File with that key, readable by its owner only."),
+    ("FEEDBACK_ENCRYPTION_KEY_COMMAND", "none", "Command that prints that key, e.g. of a key management service."),
+    ("FEEDBACK_PSEUDONYM_MAP", "none", "File that keeps which user a token stands for, outside the data folder."),
+    (
+        "FEEDBACK_RETENTION",
+        "<data dir>/retention.yml",
+        "How long landing files stay, and what is held.",
+    ),
+    ("FEEDBACK_SIGNING_KEY", "made when needed", "Key that erasure reports are signed with."),
+    ("FEEDBACK_SIGNING_KEY_FILE", "none", "File with this key, readable by its owner only."),
     ("FEEDBACK_DATA_DOCS", "true", "Whether a run leaves Great Expectations Data Docs beside the datasets."),
     ("FEEDBACK_DUCKDB_MEMORY_LIMIT", "4GiB", "Memory that DuckDB may use before it spills to disk."),
     ("FEEDBACK_LOCK_TIMEOUT_SECONDS", "3600", "How long a run waits for another that writes the warehouse."),
@@ -66,6 +82,7 @@ class Settings:
     ledger_url: str
     datasets_url: str
     warehouse: Path
+    published_dir: Path
     first_day: date
     attribution_window_days: int
     early_tolerance_minutes: int
@@ -76,7 +93,12 @@ class Settings:
     experiments: Path
     recipes: Path
     model_registry: Path
+    privacy: Path
     pseudonym_keys: tuple[Secret, ...]
+    encryption_key: Secret | None
+    pseudonym_map: Path | None
+    retention: Path
+    signing_key: Secret | None
     data_docs: bool
     duckdb_memory_limit: str
     lock_timeout_seconds: int
@@ -113,6 +135,7 @@ class Settings:
             ledger_url=_folder("FEEDBACK_LEDGER_URL", place("FEEDBACK_LEDGER_URL", "ledger")),
             datasets_url=_folder("FEEDBACK_DATASETS_URL", place("FEEDBACK_DATASETS_URL", "datasets")),
             warehouse=_path(env.get("FEEDBACK_WAREHOUSE") or str(data_dir / "warehouse.duckdb")),
+            published_dir=_path(env.get("FEEDBACK_PUBLISHED_DIR") or str(data_dir / "published")),
             first_day=_day("FEEDBACK_FIRST_DAY", text("FEEDBACK_FIRST_DAY")),
             attribution_window_days=_number("FEEDBACK_ATTRIBUTION_WINDOW_DAYS", text, at_least=0),
             early_tolerance_minutes=_number("FEEDBACK_EARLY_TOLERANCE_MINUTES", text, at_least=0),
@@ -123,7 +146,12 @@ class Settings:
             experiments=_path(text("FEEDBACK_EXPERIMENTS")),
             recipes=_path(text("FEEDBACK_RECIPES")),
             model_registry=_registry("FEEDBACK_MODEL_REGISTRY", env, data_dir),
+            privacy=_path(text("FEEDBACK_PRIVACY")),
             pseudonym_keys=_keys("FEEDBACK_PSEUDONYM_KEY", env, data_dir),
+            encryption_key=_encryption_key("FEEDBACK_ENCRYPTION_KEY", env, data_dir),
+            pseudonym_map=_map("FEEDBACK_PSEUDONYM_MAP", env, data_dir),
+            retention=_policy("FEEDBACK_RETENTION", env, data_dir),
+            signing_key=_one_key("FEEDBACK_SIGNING_KEY", env, data_dir),
             data_docs=_boolean("FEEDBACK_DATA_DOCS", text("FEEDBACK_DATA_DOCS")),
             duckdb_memory_limit=_memory("FEEDBACK_DUCKDB_MEMORY_LIMIT", text("FEEDBACK_DUCKDB_MEMORY_LIMIT")),
             lock_timeout_seconds=_number("FEEDBACK_LOCK_TIMEOUT_SECONDS", text, at_least=0),
@@ -166,17 +194,62 @@ def _registry(name: str, env: Mapping[str, str], data_dir: Path) -> Path:
     return _path(given) if given else data_dir / "models.yml"
 
 
-def _keys(name: str, env: Mapping[str, str], data_dir: Path) -> tuple[Secret, ...]:
-    """The keys of a setting, or those in the file that `<name>_FILE` names; no error shows one."""
+def _policy(name: str, env: Mapping[str, str], data_dir: Path) -> Path:
+    # As with models: nothing expires without a policy, and one that was asked for has to be there.
+    given = env.get(name)
+    if given and not _path(given).is_file():
+        raise SettingsError(f"{name}={given!r} is no file; write it, or unset the variable to keep all")
+    return _path(given) if given else data_dir / "retention.yml"
+
+
+def _keys(name: str, env: Mapping[str, str], data_dir: Path, *, between: str | None = ",") -> tuple[Secret, ...]:
+    """The keys of a setting, or those in the file that `<name>_FILE` names; no error shows one.
+
+    `between` is what stands between several in the setting; None where it is one, whatever is in it.
+    """
     given, file = env.get(name), env.get(f"{name}_FILE")
     if given and file:
         raise SettingsError(f"{name} and {name}_FILE are both set; unset one")
-    keys = given.split(",") if given else _key_file(f"{name}_FILE", _path(file), data_dir) if file else []
+    if given:
+        keys = given.split(between) if between else [given]
+    else:
+        keys = _key_file(f"{name}_FILE", _path(file), data_dir) if file else []
     if any(len(key) < MIN_KEY_CHARACTERS for key in keys):
         raise SettingsError(
             f"{name} has a key of fewer than {MIN_KEY_CHARACTERS} characters; make one with `openssl rand -hex 32`"
         )
     return tuple(Secret(key) for key in keys)
+
+
+def _one_key(name: str, env: Mapping[str, str], data_dir: Path) -> Secret | None:
+    keys = _keys(name, env, data_dir, between=None)
+    if len(keys) > 1:
+        raise SettingsError(f"{name}_FILE has {len(keys)} lines, and there is one key")
+    return keys[0] if keys else None
+
+
+def _encryption_key(name: str, env: Mapping[str, str], data_dir: Path) -> Secret | None:
+    """The one key of a setting, of its file or of its command."""
+    command = env.get(f"{name}_COMMAND")
+    if command and (env.get(name) or env.get(f"{name}_FILE")):
+        raise SettingsError(f"{name}_COMMAND is set and so is {name} or {name}_FILE; unset one")
+    return _one_key(name, {name: _key_of_command(f"{name}_COMMAND", command)} if command else env, data_dir)
+
+
+@cache
+def _key_of_command(name: str, command: str) -> str:
+    """What a command prints; it runs once in a process, and what it says of errors goes where ours do.
+
+    No error of ours shows the command: it may have a secret among its arguments.
+    """
+    try:
+        said = subprocess.run(shlex.split(command), stdout=subprocess.PIPE, check=False, timeout=60)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise SettingsError(f"{name} can not be run: {type(error).__name__}") from None
+    key = said.stdout.decode(errors="replace").strip()
+    if said.returncode or not key:
+        raise SettingsError(f"{name} ended with exit code {said.returncode} and gave no key")
+    return key
 
 
 def _key_file(name: str, path: Path, data_dir: Path) -> list[str]:
@@ -187,6 +260,18 @@ def _key_file(name: str, path: Path, data_dir: Path) -> list[str]:
     if path.stat().st_mode & 0o077:
         raise SettingsError(f"{name}={str(path)!r} can be read by others than its owner; `chmod 600` it")
     return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _map(name: str, env: Mapping[str, str], data_dir: Path) -> Path | None:
+    given = env.get(name)
+    if not given:
+        return None
+    path = _path(given)
+    if path.resolve().is_relative_to(data_dir.resolve()):
+        raise SettingsError(f"{name}={given!r} is in the data folder; it tells who a token is, so keep it apart")
+    if not path.parent.is_dir():
+        raise SettingsError(f"{name}={given!r}: make the folder {str(path.parent)!r} first")
+    return path
 
 
 def _number(name: str, text: Callable[[str], str], *, at_least: int) -> int:

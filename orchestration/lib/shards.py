@@ -24,7 +24,7 @@ from orchestration.lib.parent_files import DATA, ROWS, ParentFiles
 from orchestration.lib.recipe import DEFAULT_SPLIT, Recipe
 from orchestration.lib.row_hash import identifier
 from orchestration.lib.row_hashes import HASHES, Day
-from orchestration.lib.snapshot import PARQUET, SPLIT, Snapshot
+from orchestration.lib.snapshot import PARQUET, Snapshot
 from orchestration.lib.store import file_sha256
 from orchestration.lib.warehouse import execute_beside
 
@@ -84,9 +84,9 @@ def _shard(split: str, period: str, days: Sequence[Day], written_as: str) -> Sha
     return Shard(split, period, sum(day.rows for day in days), tuple(day.known_date for day in days), content)
 
 
-def written_as(snapshot: Snapshot, measures: Mapping[str, str]) -> str:
-    """What the bytes of a shard's files follow from beside its rows."""
-    return f"{PARQUET}\n{snapshot.types}\n{snapshot.key}\n{dict(measures)}"
+def written_as(snapshot: Snapshot, measures: Mapping[str, str], options: str) -> str:
+    """What the bytes of a shard's files follow from beside its rows; `options` are further ones of COPY."""
+    return f"{PARQUET}{options}\n{snapshot.types}\n{snapshot.key}\n{dict(measures)}"
 
 
 def write_shards(
@@ -97,11 +97,13 @@ def write_shards(
     *,
     found: Sequence[Shard],
     parent: Mapping[str, ParentFiles],
+    options: str,
 ) -> list[dict[str, Any]]:
     """Writes `data/<split>-00000-of-0000N.parquet`, sorted, and `rows/` of the same names; returns path, bytes and
     sha256 of each.
 
-    `parent` is the content of the parent's shards to their files. A shard with more rows than a file may have is cut.
+    `parent` is the content of the parent's shards to their files, `options` are further ones of COPY. A shard with more
+    rows than a file may have is cut.
     """
     files: list[dict[str, Any]] = []
     statements: list[str] = []
@@ -113,8 +115,8 @@ def write_shards(
                 files.append({**told, "path": f"{kind}/{name}"})
             continue
         statements += [
-            _copy(snapshot, _data_query(snapshot, shard), shard, n, folder / DATA / name),
-            _copy(snapshot, _rows_query(snapshot, measures, shard), shard, n, folder / ROWS / name),
+            _copy(snapshot, _data_query(snapshot, shard), shard, n, folder / DATA / name, options),
+            _copy(snapshot, _rows_query(snapshot, measures, shard), shard, n, folder / ROWS / name, options),
         ]
         own = {"content_sha256": shard.content} if shard.rows <= ROWS_PER_FILE else {}
         written += [{"path": f"{kind}/{name}", **own} for kind in (DATA, ROWS)]
@@ -141,7 +143,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _data_query(snapshot: Snapshot, shard: Shard) -> str:
-    columns = f"* exclude ({SPLIT})" if snapshot.has_splits else "*"
+    columns = f"* exclude ({', '.join(snapshot.aside)})" if snapshot.aside else "*"
     return f"select {columns} from {snapshot.rows} where {_of_shard(shard, snapshot.split, 'attributed_date')}"
 
 
@@ -166,6 +168,6 @@ def _of_shard(shard: Shard, split: str, known_date: str) -> str:
     return f"({split} = '{shard.split}' and {of_period})"
 
 
-def _copy(snapshot: Snapshot, query: str, shard: Shard, part: int, target: Path) -> str:
+def _copy(snapshot: Snapshot, query: str, shard: Shard, part: int, target: Path, options: str) -> str:
     cut = f"limit {ROWS_PER_FILE} offset {part * ROWS_PER_FILE}" if shard.rows > ROWS_PER_FILE else ""
-    return f"copy ({query} order by {', '.join(snapshot.key)} {cut}) to '{target}' ({PARQUET})"
+    return f"copy ({query} order by {', '.join(snapshot.key)} {cut}) to '{target}' ({PARQUET}{options})"

@@ -8,37 +8,53 @@ import duckdb
 
 from orchestration.lib import label_noise
 from orchestration.lib.clean_rows import clean_rows, is_compared
+from orchestration.lib.duck import BESIDE
 from orchestration.lib.field_sql import quote
 from orchestration.lib.recipe import DEFAULT_SPLIT, SOURCES, Recipe, Split
+from orchestration.lib.recipe.source_columns import ROW_HASH
 from orchestration.lib.recipe.weights import WEIGHT
 from orchestration.lib.sample_weights import weight_sql
 from orchestration.lib.sampling import DRAWS, draw, draws_query, kept, stages
 
-# What is known of the rows that are being published: a database in memory, which every cursor of the connection sees.
-BESIDE = "publishing"
 # Written down because the bytes of a version depend on it.
 PARQUET = "format parquet, compression zstd, compression_level 3, row_group_size 20480"
 # The column of a snapshot that says which split a row is in; its files say it by their names.
 SPLIT = "__split"
+# The column of a snapshot that has a hash of the source's row, where the source keeps one.
+SOURCE_HASH = "__source_hash"
 
 
-def snapshot_query(recipe: Recipe, partition: date, *, draws: str | None = None, source_rows: str | None = None) -> str:
+def snapshot_query(
+    recipe: Recipe,
+    partition: date,
+    *,
+    draws: str | None = None,
+    source_rows: str | None = None,
+    with_source_hash: bool = False,
+) -> str:
     """The recipe's rows as of the end of a partition and, where it has splits, each row's; on the warehouse.
 
     `draws` are the draws that were made already (SQL); without, they are part of the query. `source_rows` are those of
     the source that it is to choose among; without, all.
     """
-    columns = [
-        f"{weight_sql(recipe) if column == WEIGHT else recipe.value_of(column)} as {column}"
-        for column in recipe.columns
-    ]
+    columns = _columns(recipe)
     if recipe.split:
         columns.append(f"{_split_of_row(recipe.split)} as {SPLIT}")
+    if with_source_hash:
+        columns.append(f"source.{ROW_HASH} as {SOURCE_HASH}")
     rows = f"({source_rows or _source_rows(recipe, partition)}) as source"
     if stages(recipe):
         drawn = kept(draws or f"({_draws(recipe, partition, source_rows)})")
         rows += f" semi join ({drawn}) as kept on {draw(recipe)} = kept.draw"
     return f"select {', '.join(columns)} from {rows} where ({recipe.where})"
+
+
+def _columns(recipe: Recipe) -> list[str]:
+    """SQL for what is published of a row."""
+    return [
+        f"{weight_sql(recipe) if column == WEIGHT else recipe.value_of(column)} as {column}"
+        for column in recipe.columns
+    ]
 
 
 def _draws(recipe: Recipe, partition: date, source_rows: str | None) -> str:
@@ -107,17 +123,24 @@ class Snapshot:
     """The rows of a partition, as whoever publishes them reads them.
 
     `rows` is what stands after `from`; `types` are the published columns' types, `key` those that tell rows apart.
+    `computed_by` is what makes a row out of the source's, where SOURCE_HASH tells whether that is what it was.
     """
 
     rows: str
     types: dict[str, str]
     key: tuple[str, ...]
     has_splits: bool
+    computed_by: str | None = None
 
     @property
     def split(self) -> str:
         """SQL for the split of a row."""
         return SPLIT if self.has_splits else quote(DEFAULT_SPLIT)
+
+    @property
+    def aside(self) -> list[str]:
+        """The columns of a row that are not published."""
+        return [*([SPLIT] if self.has_splits else []), *([SOURCE_HASH] if self.computed_by else [])]
 
 
 def open_snapshot(connection: duckdb.DuckDBPyConnection, recipe: Recipe, partition: date) -> Snapshot:
@@ -133,13 +156,17 @@ def open_snapshot(connection: duckdb.DuckDBPyConnection, recipe: Recipe, partiti
         source_rows = clean_rows(connection, recipe, _source_rows(recipe, partition), split)
     if stages(recipe):
         connection.execute(f"create or replace temp table {DRAWS} as {_draws(recipe, partition, source_rows)}")
-    rows = f"({snapshot_query(recipe, partition, draws=DRAWS, source_rows=source_rows)}) as snapshot_rows"
+    hashed = _is_plain(recipe) and _has_hashes(connection, recipe, partition)
+    query = snapshot_query(recipe, partition, draws=DRAWS, source_rows=source_rows, with_source_hash=hashed)
+    rows = f"({query}) as snapshot_rows"
     if not _is_plain(recipe):
         connection.execute(f"create or replace table {BESIDE}.snapshot_rows as from {rows}")
         rows = f"{BESIDE}.snapshot_rows"
         label_noise.fill_columns(connection, recipe, rows=rows)
-    types = {column: kind for column, kind in column_types(connection, f"from {rows}").items() if column != SPLIT}
-    return Snapshot(rows, types, recipe.row_key, bool(recipe.split))
+    aside = (SPLIT, SOURCE_HASH)
+    types = {column: kind for column, kind in column_types(connection, f"from {rows}").items() if column not in aside}
+    computed_by = "\n".join(_columns(recipe)) if hashed else None
+    return Snapshot(rows, types, recipe.row_key, bool(recipe.split), computed_by)
 
 
 def _is_plain(recipe: Recipe) -> bool:
@@ -148,5 +175,22 @@ def _is_plain(recipe: Recipe) -> bool:
     return not (SOURCES[recipe.source].is_function or recipe.parameters or rests_on_others)
 
 
+def _has_hashes(connection: duckdb.DuckDBPyConnection, recipe: Recipe, partition: date) -> bool:
+    """Whether the source has a hash for each of its rows: what an older version of the models built has none.
+
+    What a recipe computes follows from its source's row alone (orchestration/lib/recipe/expressions.py), so that a row
+    is what it was where the source's is.
+    """
+    if recipe.include_unreviewed or ROW_HASH not in column_types(connection, f"from marts.{recipe.source}"):
+        return False
+    lacking = f"select 1 from marts.{recipe.source} where {ROW_HASH} is null and attributed_date <= date '{partition}'"
+    return not connection.execute(f"{lacking} limit 1").fetchall()
+
+
 def version_name(partition: date, content: str) -> str:
     return f"{partition.isoformat()}-{content[:12]}"
+
+
+def partition_of(version: str) -> date:
+    """The partition that a version was made for, which its name tells."""
+    return date.fromisoformat(version[: len("YYYY-MM-DD")])

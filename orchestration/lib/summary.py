@@ -40,10 +40,13 @@ def datasets_table(settings: Settings) -> str:
     for name in datasets(settings):
         catalog = Catalog(settings, name)
         latest = catalog.latest() or {}
-        for version in catalog.versions():
+        withdrawn = catalog.withdrawn()
+        for version in sorted([*catalog.versions(), *withdrawn]):
             manifest = catalog.manifest(version)
             changes = manifest["changes"]
             is_latest = f"latest, as of {latest['as_of']}" if latest.get("version") == version else ""
+            if version in withdrawn:
+                is_latest = f"withdrawn ({withdrawn[version]['erasure_id']})"
             rows.append(
                 [
                     name,

@@ -2,6 +2,7 @@
 
 from orchestration.contracts.feedback import TYPE_FIELDS
 from orchestration.contracts.fields import Field, Kind
+from orchestration.lib.erasure.tombstones import ERASED
 from orchestration.lib.field_sql import (
     JSON_TYPES,
     FieldSql,
@@ -23,6 +24,7 @@ class VerdictSql:
         """STRUCT(reason, detail), both null for a sound line. The first that applies counts."""
         s = self.stream
         cases = [
+            ("erasure_id is not null", quote(ERASED), "erasure_id"),
             (
                 "problem is not null",
                 "problem",

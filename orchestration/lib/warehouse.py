@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from orchestration.contracts.json_schema import STREAMS
+from orchestration.lib import encryption
 from orchestration.lib.build_window import Versions
 from orchestration.lib.duck import connect
 from orchestration.lib.settings import Settings, StateError
@@ -36,7 +37,7 @@ def read_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                connection.execute(f"attach '{settings.warehouse}' as {ALIAS} (read_only)")
+                encryption.attach(connection, settings, settings.warehouse, ALIAS, read_only=True)
                 break
             except duckdb.IOException as error:
                 if "lock" not in str(error) or time.monotonic() > deadline:
@@ -73,7 +74,8 @@ def wait_until_writable(settings: Settings, *, tell: Callable[[str], None]) -> N
     told = False
     while settings.warehouse.exists():
         try:
-            duckdb.connect(str(settings.warehouse)).close()
+            with connect(settings) as connection:
+                encryption.attach(connection, settings, settings.warehouse, ALIAS, read_only=False)
             return
         except duckdb.IOException as error:
             if "lock" not in str(error) or time.monotonic() > deadline:

@@ -15,10 +15,10 @@ MAR_4, MAR_5 = date(2024, 3, 4), date(2024, 3, 5)
 
 Stream = Literal["feedback", "inferences"]
 
-# The six states of the contract are those of feedback lines. An inference line has none there;
+# The states of the contract are those of feedback lines. An inference line has none there;
 # here it `counts` (first of its request id), is `ignored` (that content again) or a `dead_letter`.
 FEEDBACK_STATES = (
-    "attributed", "pending", "requires_human_review", "invalid", "duplicate", "dead_letter",
+    "attributed", "pending", "requires_human_review", "invalid", "duplicate", "dead_letter", "erased",
 )  # fmt: skip
 INFERENCE_STATES = ("counts", "ignored", "dead_letter")
 

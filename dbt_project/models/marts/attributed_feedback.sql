@@ -16,6 +16,13 @@ inferences as (
     where received_date in (
         {{ hit_days(ref('int_feedback_attributions'), 'inference_received_date', in_window('attributed_date')) }}
     )
+),
+
+described as (
+    {{ described_pairs(['review_received_date', 'attributed_date']) }}
 )
 
-{{ described_pairs(['review_received_date', 'attributed_date']) }}
+select
+    described.*,
+    {{ row_hash('described') }} as row_hash
+from described

@@ -27,7 +27,7 @@ feedback_lines as (
         on lines.received_date = states.received_date
         and lines.source_file = states.source_file
         and lines.source_line = states.source_line
-    where {{ in_window('lines.received_date') }}
+    where {{ in_window('lines.received_date') }} and not {{ is_erased('lines') }}
 ),
 
 feedback as (
@@ -42,7 +42,7 @@ inferences as (
         received_date as partition_date, dead_letter_reason as reason,
         {{ profile_value('variant') }} as variant, count(*) as lines
     from {{ source('ledger', 'inferences') }}
-    where {{ in_window('received_date') }}
+    where {{ in_window('received_date') }} and not {{ is_erased() }}
     group by all
 ),
 

@@ -8,7 +8,7 @@ with days as (
 feedback_lines as (
     select received_date as partition_date, count(*) as lines, count(dead_letter_reason) as dead_letters
     from {{ source('ledger', 'feedback') }}
-    where {{ in_window('received_date') }}
+    where {{ in_window('received_date') }} and not {{ is_erased() }}
     group by received_date
 ),
 
@@ -26,7 +26,7 @@ feedback_counts as (
 inference_lines as (
     select received_date as partition_date, count(*) as lines, count(dead_letter_reason) as unreadable
     from {{ source('ledger', 'inferences') }}
-    where {{ in_window('received_date') }}
+    where {{ in_window('received_date') }} and not {{ is_erased() }}
     group by received_date
 ),
 

@@ -19,6 +19,7 @@ from orchestration.lib.build_window import BuildWindow, build_window
 from orchestration.lib.feedback_rules import RULES_WINDOW_DAYS
 from orchestration.lib.ledger import ledger_metadata
 from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.names import APPLIED_ERASURES
 from orchestration.lib.partitions import days as span
 from orchestration.lib.partitions import from_keys
 from orchestration.lib.reviews import oldest_reviewed
@@ -48,9 +49,11 @@ class Translator(DagsterDbtTranslator):
         schemas = "-".join(f"{stream.event}.v{stream.version}" for stream in STREAMS)
         if folder == "rules":
             spec = _as_rule(spec, node["config"]["meta"]["rule"])
+        # Nothing is built of what is about to be erased.
+        erased = [dg.AssetDep(APPLIED_ERASURES)] if folder == "staging" else []
         return spec.replace_attributes(
             key=dg.AssetKey(node["name"]),
-            deps=[dep for dep in spec.deps if dep.asset_key not in NO_DEPENDENCIES],
+            deps=[*(dep for dep in spec.deps if dep.asset_key not in NO_DEPENDENCIES), *erased],
             group_name=group,
             owners=OWNERS,
             code_version=f"{spec.code_version}-{schemas}",

@@ -2,10 +2,11 @@
 
 import dagster as dg
 
-from orchestration.lib.names import ATTRIBUTION_JOB
+from orchestration.lib.names import ATTRIBUTION_JOB, RETENTION
 
 attribution_job = dg.define_asset_job(
     ATTRIBUTION_JOB,
-    selection=dg.AssetSelection.all(),
+    # Retention goes by the clock and not by partitions, and has a job of its own.
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(RETENTION),
     description="Landing to published datasets, for one received date or a range of them.",
 )

@@ -2,21 +2,28 @@
 
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 
 import dagster as dg
 
 from expectations.report import GateReport
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
-from orchestration.contracts.json_schema import STREAMS
+from orchestration.contracts.json_schema import LANDED_STREAMS, STREAMS
 from orchestration.defs.partitions import OWNERS, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
 from orchestration.lib import stage_times
 from orchestration.lib.check_results import check_result
+from orchestration.lib.erasure.late import keep_late
 from orchestration.lib.gates import LEDGER_GATE, open_gates
 from orchestration.lib.ledger import LedgerPartition, load_partition
 from orchestration.lib.ledger_sql import ledger_columns
 from orchestration.lib.partitions import from_keys
+
+RAW_IDS = (
+    "no key is set, so user ids are stored as they were sent; set FEEDBACK_PSEUDONYM_KEY_FILE to store tokens "
+    "(README, Privacy)"
+)
 
 
 def landing_asset(stream: Stream) -> dg.AssetSpec:
@@ -60,9 +67,18 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         settings = platform.settings
         days = from_keys(context.partition_keys)
+        if not settings.pseudonym_keys and _is_first_in_run(context):
+            context.log.warning(RAW_IDS)
         loaded: dict[str, LedgerPartition] = {}
         for day in days:
-            partition = load_partition(settings, stream, day, holder=context.run.run_id, tell=context.log.info)
+            partition = load_partition(
+                settings,
+                stream,
+                day,
+                holder=context.run.run_id,
+                tell=context.log.info,
+                keep_late=partial(keep_late, settings, stream, day),
+            )
             loaded[day.isoformat()] = partition
             context.add_asset_metadata(_metadata(partition), partition_key=day.isoformat())
             if partition.lines:
@@ -72,12 +88,12 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
                 )
         files = stage_times.record_loaded(settings, stream.name, days) if stream is FEEDBACK else []
         yield dg.MaterializeResult()
-        with_lines = [day for day in days if loaded[day.isoformat()].lines]
+        with_lines = [day for day in days if loaded[day.isoformat()].lines_left]
         reports: dict[date, list[GateReport]] = {day: [] for day in days}
         if with_lines:
             with open_gates(settings, with_warehouse=False) as (gates, _):
                 for day in with_lines:
-                    lines = loaded[day.isoformat()].lines
+                    lines = loaded[day.isoformat()].lines_left
                     reports[day] = [gates.ledger(stream, day, lines_received=lines)]
         stage_times.record_validated(settings, files)
         yield check_result(check=LEDGER_GATE, reports=reports)
@@ -85,17 +101,28 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
     return load
 
 
+def _is_first_in_run(context: dg.AssetExecutionContext) -> bool:
+    """Whether this is the first of the run's assets that load: what holds for all of them is told once."""
+    loading = [stream for stream in STREAMS if dg.AssetKey(stream.asset_name) in context.selected_asset_keys]
+    running = context.run.asset_selection
+    among = [stream.asset_name for stream in STREAMS if not running or dg.AssetKey(stream.asset_name) in running]
+    return bool(loading) and bool(among) and loading[0].asset_name == among[0]
+
+
 def _metadata(partition: LedgerPartition) -> dict[str, dg.MetadataValue]:
     reasons = "\n".join(f"| {reason} | {count:,} |" for reason, count in partition.dead_letters.items())
-    share = partition.dead_letter_count / partition.lines if partition.lines else 0.0
+    share = partition.dead_letter_count / partition.lines_left if partition.lines_left else 0.0
+    kinds = "\n".join(f"| {kind} | {count:,} |" for kind, count in partition.found.items())
     return {
         "dagster/partition_row_count": dg.MetadataValue.int(partition.lines),
         "lines_received": dg.MetadataValue.int(partition.lines),
         "dead_letters": dg.MetadataValue.int(partition.dead_letter_count),
+        "erased": dg.MetadataValue.int(partition.erased),
         "dead_letter_share": dg.MetadataValue.float(share),
         "landing_files": dg.MetadataValue.int(partition.files),
         "ledger_bytes": dg.MetadataValue.int(partition.bytes),
         "dead_letters_by_reason": dg.MetadataValue.md(f"| reason | lines |\n|---|---:|\n{reasons}"),
+        "personal_data_found": dg.MetadataValue.md(f"| kind | times |\n|---|---:|\n{kinds}"),
     }
 
 
@@ -116,4 +143,4 @@ def _column_schema(stream: Stream) -> dg.TableSchema:
 
 @dg.definitions
 def ingestion() -> dg.Definitions:
-    return dg.Definitions(assets=[make(stream) for stream in STREAMS for make in (landing_asset, ledger_asset)])
+    return dg.Definitions(assets=[make(stream) for stream in LANDED_STREAMS for make in (landing_asset, ledger_asset)])

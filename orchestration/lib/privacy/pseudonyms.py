@@ -13,6 +13,8 @@ from orchestration.lib.settings import Settings
 
 PREFIX = "user_"
 TOKEN_HEX = 32
+# Numbers that stand for ids have 16 digits and are below 2^53.
+NUMBER_FROM = 10**15
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,16 @@ class Pseudonyms:
         for key in self.keys[since:]:
             digest = hmac.digest(key, stored.encode(), "sha256").hex()
             stored = f"{PREFIX}{digest[:TOKEN_HEX]}"
+        return stored
+
+    def stored_number(self, user_id: str) -> str:
+        """What stands for an id that was sent as a number: another number, which every reader of JSON reads exactly."""
+        return self.forward_number(user_id, since=0)
+
+    def forward_number(self, stored: str, *, since: int) -> str:
+        """As `forward`, for the id as a number."""
+        for key in self.keys[since:]:
+            stored = str(NUMBER_FROM + int(hmac.digest(key, stored.encode(), "sha256").hex()[:12], 16))
         return stored
 
     @property

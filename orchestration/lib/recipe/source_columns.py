@@ -9,12 +9,18 @@ from orchestration.lib.dbt import manifest_path
 from orchestration.lib.recipe.errors import RecipeError
 from orchestration.lib.recipe.sources import SOURCES
 
+# What a mart's row holds, as a number (dbt_project/macros/row_hash.sql).
+ROW_HASH = "row_hash"
+
 
 @cache
 def source_columns(source: str) -> Mapping[str, str]:
-    """Column to type of a source, as its rows are described; the function of a day has the same as its mart."""
+    """Column to type of a source, as its rows are described; the function of a day has the same as its mart.
+
+    Not ROW_HASH, which is an engine's own: rows that hold it could not be made again by another.
+    """
     model = SOURCES[source].asset(source)
-    return {name: column["data_type"] for name, column in _models()[model]["columns"].items()}
+    return {name: of["data_type"] for name, of in _models()[model]["columns"].items() if name != ROW_HASH}
 
 
 @cache

@@ -1,0 +1,74 @@
+"""Bytes of the ledger a million inferences under each storage policy of `privacy.yml`.
+
+Prompts of 1 to 2 KB, outputs of 0.5 KB with the log probability of each token, from `benchmarks/masking.py`'s words.
+"""
+
+import argparse
+import json
+import random
+import shutil
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from benchmarks.masking import DAY, SYLLABLES, load
+
+RESULT = Path(__file__).parent / "results" / "storage_policies.json"
+POLICIES: dict[str, dict[str, str]] = {
+    "text: full": {},
+    "logprobs: drop": {"logprobs": "drop"},
+    "text: truncated(500)": {"text": "truncated(500)"},
+    "text: truncated(500), logprobs: drop": {"text": "truncated(500)", "logprobs": "drop"},
+    "text: truncated(100), logprobs: drop": {"text": "truncated(100)", "logprobs": "drop"},
+}
+
+
+def write_landing(data_dir: Path, *, events: int, seed: int) -> int:
+    """One day of inferences; returns the bytes."""
+    r = random.Random(seed)
+    words = ["".join(r.choice(SYLLABLES) for _ in range(r.randint(1, 4))) for _ in range(20_000)]
+    folder = data_dir / "landing" / "inferences" / f"dt={DAY}"
+    folder.mkdir(parents=True)
+    with open(folder / "events.jsonl", "w", encoding="utf-8") as file:
+        for n in range(events):
+            answer = r.choices(words, k=r.randint(50, 90))
+            event = {
+                "request_id": f"req-{r.getrandbits(128):032x}",
+                "timestamp": f"{DAY}T{n // 3600 % 24:02d}:{n // 60 % 60:02d}:{n % 60:02d}Z",
+                "model_version": f"v{n % 3}",
+                "user_id": f"user-{n % 5000}",
+                "input": {"prompt": " ".join(r.choices(words, k=r.randint(140, 280)))},
+                "output": {
+                    "text": " ".join(answer),
+                    "logprobs": [{"token": word, "logprob": round(-r.expovariate(3), 6)} for word in answer],
+                },
+            }
+            file.write(json.dumps(event) + "\n")
+    return (folder / "events.jsonl").stat().st_size
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=20_000)
+    given = parser.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="benchmark-"))
+    try:
+        landed = write_landing(root, events=given.events, seed=7)
+        result: dict[str, dict[str, float]] = {}
+        for name, policy in POLICIES.items():
+            (root / "privacy.yml").write_text(yaml.safe_dump({"streams": {"inferences": policy}}), encoding="utf-8")
+            seconds, partition = load(root, {"FEEDBACK_PRIVACY": str(root / "privacy.yml")})
+            result[name] = {
+                "mb_a_million": round(partition.bytes / given.events),
+                "cpu_microseconds_a_line": round(seconds / given.events * 1e6),
+            }
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    told = {"events": given.events, "landed_mb_a_million": round(landed / given.events), "policies": result}
+    RESULT.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(told, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""dbt-duckdb's plugin for an encrypted warehouse: it attaches the file, so that no profile or artefact has the key."""
+
+from typing import Any
+
+import duckdb
+from dbt.adapters.duckdb.plugins import BasePlugin
+
+from orchestration.lib import encryption
+from orchestration.lib.settings import Settings
+
+
+class Plugin(BasePlugin):
+    """The profile's connection is in memory, and `attach` there finds the file attached already."""
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        # dbt makes plugins by their module's name and hands on its profile only, in which no key has a place.
+        settings = Settings.from_env()
+        encryption.prepare(conn, settings)
+        encryption.attach(conn, settings, settings.warehouse, settings.warehouse.stem, read_only=False)
+
+    def configure_cursor(self, cursor: Any) -> None:
+        cursor.execute(f"use {Settings.from_env().warehouse.stem}")

@@ -1,0 +1,106 @@
+"""Landing files that have had their time: which go, which stay, and what the ledger has of them afterwards."""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from orchestration.contracts.feedback import FEEDBACK
+from orchestration.contracts.inference import INFERENCES
+from orchestration.lib.erasure.apply import apply_erasures
+from orchestration.lib.erasure.events import land_erasure
+from orchestration.lib.erasure.plan import open_plans
+from orchestration.lib.ledger import ledger_path, load_partition
+from orchestration.lib.retention.landing import Expired, expire_landing_files
+from orchestration.lib.retention.policy import RetentionPolicy, load_policy
+from orchestration.lib.settings import Settings, SettingsError
+from tests.traffic import inference, land, thumbs
+
+DAYS = [date(2024, 6, n) for n in (1, 2, 3, 4)]
+TODAY = DAYS[-1] + timedelta(days=10)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Four days of inferences, all loaded but the last file, and one of feedback."""
+    settings = Settings.from_env({"FEEDBACK_DATA_DIR": str(tmp_path)})
+    for day in DAYS:
+        land(tmp_path, "inferences", day, [inference(day, n) for n in range(day.day, day.day + 2)])
+        load_partition(settings, INFERENCES, day, tell=lambda _: None)
+    land(tmp_path, "inferences", DAYS[2], [inference(DAYS[2], 9)], name="late.jsonl")
+    land(tmp_path, "feedback", DAYS[0], [thumbs(DAYS[0], 1)])
+    load_partition(settings, FEEDBACK, DAYS[0], tell=lambda _: None)
+    return settings
+
+
+def expire(settings: Settings, policy: str) -> tuple[dict[str, Expired], list[str]]:
+    told = expire_landing_files(settings, policy_of(settings, policy), TODAY, tell=lambda _: None)
+    left = sorted(str(path.relative_to(settings.landing_url)) for path in Path(settings.landing_url).rglob("*.jsonl"))
+    return told, [path for path in left if path.startswith("inferences")]
+
+
+def policy_of(settings: Settings, text: str) -> RetentionPolicy:
+    settings.retention.write_text(text, encoding="utf-8")
+    return load_policy(settings.retention)
+
+
+def test_files_go_that_are_older_than_their_time_and_in_the_ledger(settings: Settings) -> None:
+    ledger = {day: Path(settings.ledger_url, ledger_path("inferences", day)).read_bytes() for day in DAYS}
+    told, left = expire(settings, "landing: {inferences: 10}")
+    assert (told["inferences"].files, told["inferences"].held, told["inferences"].not_loaded) == (2, 0, 2)
+    assert left == [
+        "inferences/dt=2024-06-03/events.jsonl", "inferences/dt=2024-06-03/late.jsonl",
+        "inferences/dt=2024-06-04/events.jsonl",
+    ]  # fmt: skip
+    # A day whose files are gone stays in the ledger as it was, also where it is run again.
+    assert load_partition(settings, INFERENCES, DAYS[0], tell=lambda _: None).lines == 2
+    assert {day: Path(settings.ledger_url, ledger_path("inferences", day)).read_bytes() for day in DAYS} == ledger
+    assert "feedback" not in told and (Path(settings.landing_url) / "feedback").exists()
+
+
+@pytest.mark.parametrize(
+    ("hold", "gone"),
+    [
+        ("{days: [2024-06-01]}", ["2024-06-02"]),
+        ("{users: [user-2]}", []),
+        ("{users: [user-3]}", ["2024-06-01"]),
+        ("{streams: [inferences]}", []),
+        ("{streams: [feedback], users: [somebody]}", ["2024-06-01", "2024-06-02"]),
+    ],
+)
+def test_what_is_held_stays(settings: Settings, hold: str, gone: list[str]) -> None:
+    _, left = expire(settings, f"landing: {{inferences: 10}}\nhold: {hold}")
+    assert [str(day) for day in DAYS if not any(str(day) in path for path in left)] == gone
+
+
+def test_without_a_policy_nothing_goes_and_nobody_is_held(settings: Settings) -> None:
+    assert expire(settings, "") == ({}, expire(settings, "landing: {}")[1])
+
+
+def test_who_is_held_is_erased_when_the_hold_ends(settings: Settings) -> None:
+    policy_of(settings, "hold: {users: [user-2]}")
+    land_erasure(settings, "user-2", reason=None, received_date=DAYS[-1])
+    said: list[str] = []
+    assert apply_erasures(settings, tell=said.append) == [] and not open_plans(settings)
+    assert "legal hold" in said[-1] and "user-2" not in said[-1]
+    policy_of(settings, "")
+    assert len(apply_erasures(settings, tell=said.append)) == 1
+    file = Path(settings.landing_url) / "inferences" / f"dt={DAYS[0]}" / "events.jsonl"
+    assert json.loads(file.read_text(encoding="utf-8").splitlines()[1]).keys() == {"erased"}
+    assert sum(len(plan.lines) for plan in open_plans(settings)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("landing: {inference: 3}", "landing must be a mapping of inferences"),
+        ("landing: {inferences: 0}", "landing.inferences is 0"),
+        ("hold: {days: [yesterday]}", "hold.days must be a list of days"),
+        ("hold: {streams: [clicks]}", "hold.streams has 'clicks'"),
+        ("text: 3", "the file must be a mapping of landing, hold"),
+    ],
+)
+def test_a_policy_that_is_no_good_is_named(settings: Settings, text: str, wrong: str) -> None:
+    with pytest.raises(SettingsError, match=wrong):
+        policy_of(settings, text)
