@@ -111,7 +111,7 @@ def test_a_file_that_is_known_is_not_read_and_one_that_is_gone_not_told(
     for folder in (before, after, kept):
         folder.mkdir()
     counted(connection, write(connection, before, FILES))
-    keep_facts(connection, kept)
+    keep_facts(connection, kept, options="")
     files = write(connection, after, FILES | {"train-1": range(30, 39), "train-2": range(80, 95)})
     with mock.patch.object(card_facts, "_read", wraps=card_facts._read) as read:
         found = counted(connection, files, kept)

@@ -231,9 +231,10 @@ def test_what_was_deleted_is_in_no_byte_of_a_warehouse_written_anew(tmp_path: Pa
 
 def test_an_id_is_found_where_a_file_is_read_in_parts(tmp_path: Path) -> None:
     """Across the end of a part, and not where the part ends within a longer one."""
+    settings = Settings.from_env({"FEEDBACK_DATA_DIR": str(tmp_path)})
     for text, is_in in ((f"x {PERSON} y", True), (f"x {PERSON}9 y", False), (f"x {PERSON}", True)):
         for place in range(len(text)):
             with mock.patch.object(search, "BLOCK_BYTES", 64):
                 path = tmp_path / f"{is_in}-{place}-{len(text)}.txt"
                 path.write_text("." * (64 - place) + text)
-                assert search.Search(Names.of([PERSON])).is_in(path) is is_in, (text, place)
+                assert search.Search(settings, Names.of([PERSON])).is_in(path) is is_in, (text, place)
