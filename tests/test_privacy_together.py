@@ -90,7 +90,9 @@ def recipes(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory, recipes: str) -> Platform:
     """The world with the person in it, who was there and is erased."""
-    platform = Platform(tmp_path_factory.mktemp("with"), {**KEYS, "FEEDBACK_RECIPES": recipes})
+    way_back = tmp_path_factory.mktemp("map") / "users.jsonl"
+    settings = {**KEYS, "FEEDBACK_RECIPES": recipes, "FEEDBACK_PSEUDONYM_MAP": str(way_back)}
+    platform = Platform(tmp_path_factory.mktemp("with"), settings)
     land_world(platform.data_dir, with_person=True)
     assert platform.run(DAYS[0], DAYS[-1]) == 0
     token = Pseudonyms.of(settings_of(platform)).stored(PERSON)
@@ -99,13 +101,21 @@ def platform(tmp_path_factory: pytest.TempPathFactory, recipes: str) -> Platform
     named = re.compile(f"{PERSON}(?!9)".encode())
     for path in (platform.data_dir / "ledger").rglob("*.parquet"):
         assert not [row for row in rows(platform, path) if token.encode() in row and named.search(row)]
+    assert PERSON in users_of(way_back)
     assert platform.command("erase", "--user", PERSON, "--dt", str(DAYS[-1])) == 0
     return platform
+
+
+def users_of(way_back: Path) -> set[str]:
+    assert way_back.stat().st_mode & 0o777 == 0o600
+    return {json.loads(line)["user_id"] for line in way_back.read_text(encoding="utf-8").splitlines()}
 
 
 def test_nothing_of_the_person_is_left(platform: Platform) -> None:
     token = Pseudonyms.of(settings_of(platform)).stored(PERSON)
     assert found(platform, f"{LEFT}|{token}") == set()
+    users = users_of(Path(platform.settings["FEEDBACK_PSEUDONYM_MAP"]))
+    assert users and PERSON not in users
 
 
 def test_what_is_kept_is_encrypted(platform: Platform) -> None:
@@ -117,7 +127,9 @@ def test_what_is_kept_is_encrypted(platform: Platform) -> None:
 def test_datasets_are_as_if_the_person_had_never_been(
     platform: Platform, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    never_was = Platform(tmp_path_factory.mktemp("without"), platform.settings)
+    never_was = Platform(
+        tmp_path_factory.mktemp("without"), {**KEYS, "FEEDBACK_RECIPES": platform.settings["FEEDBACK_RECIPES"]}
+    )
     land_world(never_was.data_dir, with_person=False)
     assert never_was.run(DAYS[0], DAYS[-1]) == 0
     assert partitions(platform) == partitions(never_was)

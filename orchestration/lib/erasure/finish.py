@@ -23,6 +23,7 @@ from orchestration.lib.erasure.search import Search
 from orchestration.lib.erasure.steps import reached
 from orchestration.lib.landing import landed_days, landing_files
 from orchestration.lib.ledger import fingerprint, ledger_metadata
+from orchestration.lib.privacy.pseudonym_map import forget
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import Store
 from orchestration.lib.warehouse import built_versions
@@ -102,6 +103,8 @@ def _report(settings: Settings, erasure: Erasure, plan: Plan, *, tell: Tell) -> 
             "is none of the platform's files remove yourself"
         )
     reached("verified", erasure.erasure_id, tell)
+    if settings.pseudonym_map and not plan.kept:
+        forget(settings.pseudonym_map, user_id)
     report = make_report(settings, erasure, plan, verification)
     write_report(settings, report)
     reached("reported", erasure.erasure_id, tell)
