@@ -59,15 +59,14 @@ def _encrypt(settings: Settings, store: Store, path: str) -> bool:
     scratch.mkdir(parents=True, exist_ok=True)
     beside = scratch / f"encrypt-{uuid.uuid4().hex}.parquet"
     try:
-        with pq.ParquetFile(source) as plain:
-            parquet_files.write(
-                settings,
-                beside,
-                plain.schema_arrow.remove_metadata(),
-                (plain.read_row_group(n).replace_schema_metadata() for n in range(plain.num_row_groups)),
-                metadata=lambda: parquet_files.plain_metadata(source),
-                row_group_size=CHUNK_LINES,
-            )
+        parquet_files.write(
+            settings,
+            beside,
+            pq.read_schema(source).remove_metadata(),
+            parquet_files.stored(settings, source, rows_at_once=CHUNK_LINES),
+            metadata=lambda: parquet_files.plain_metadata(source),
+            row_group_size=CHUNK_LINES,
+        )
         parquet_files.put(settings, store, beside, path)
     finally:
         parquet_files.discard(beside)

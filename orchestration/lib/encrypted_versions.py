@@ -17,7 +17,7 @@ from orchestration.lib.encryption import ENCRYPTED, copy_options, needed_key
 from orchestration.lib.field_sql import quote
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.snapshot import PARQUET, column_types
-from orchestration.lib.store import file_sha256, fsync, json_text
+from orchestration.lib.store import file_sha256, fsync, json_text, replace_text
 
 MANIFEST = "manifest.json"
 
@@ -139,13 +139,6 @@ def _tell(folder: Path, manifest: dict[str, Any]) -> None:
         if one.get("contentUrl") in told:
             file = told[one["contentUrl"]]
             one |= {"sha256": file["sha256"], "contentSize": f"{file['bytes']} B"}
-    _replace(path, json_text(metadata))
+    replace_text(path, json_text(metadata))
     told[croissant.FILE_NAME] |= {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
-    _replace(folder / MANIFEST, json_text({**manifest, "files": [told[name] for name in sorted(told)]}))
-
-
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}")
-    beside.write_text(text, encoding="utf-8")
-    fsync(beside)
-    beside.replace(path)
+    replace_text(folder / MANIFEST, json_text({**manifest, "files": [told[name] for name in sorted(told)]}))

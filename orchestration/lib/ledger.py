@@ -24,7 +24,9 @@ import pyarrow.compute as pc
 
 from orchestration.contracts.erasure import ERASURES
 from orchestration.contracts.fields import Stream
+from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib import parquet_files
+from orchestration.lib.build_window import Versions
 from orchestration.lib.duck import connect
 from orchestration.lib.erasure.known import known_subjects
 from orchestration.lib.erasure.subjects import Subjects, with_subjects
@@ -338,6 +340,14 @@ def ledger_metadata(settings: Settings, stream: Stream, key: str) -> dict[date, 
     The ledger version changes with what was read and how: files, schema, parsing, limits.
     """
     return ledger_metadata_by_key(settings, stream, (key,))[key]
+
+
+def ledger_versions(settings: Settings) -> Versions:
+    """The ledger version of each stream by received date. A day of which one stream is loaded yet counts, too: its
+    lines are in the ledger and need their accounts.
+    """
+    loaded = [ledger_metadata(settings, stream, "ledger_version") for stream in STREAMS]
+    return {day: tuple(of.get(day, "") for of in loaded) for day in set().union(*loaded)}
 
 
 def ledger_metadata_by_key(settings: Settings, stream: Stream, keys: Sequence[str]) -> dict[str, dict[date, str]]:

@@ -131,6 +131,14 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Writes a local file whole or not at all."""
+    beside = path.with_name(f".{path.name}")
+    beside.write_text(text, encoding="utf-8")
+    fsync(beside)
+    beside.replace(path)
+
+
 def fsync(path: Path) -> None:
     """Makes a file's bytes, or a folder's entries, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -17,7 +17,7 @@ from orchestration.lib import attribution_files, dbt, stage_times
 from orchestration.lib.attribution_metadata import partition_metadata
 from orchestration.lib.build_window import BuildWindow, build_window
 from orchestration.lib.feedback_rules import RULES_WINDOW_DAYS
-from orchestration.lib.ledger import ledger_metadata
+from orchestration.lib.ledger import ledger_versions
 from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.names import APPLIED_ERASURES
 from orchestration.lib.partitions import days as span
@@ -143,12 +143,10 @@ def _events(results: Sequence[dbt.NodeResult]) -> Iterator[dg.MaterializeResult[
 
 def window_of(settings: Settings, first: date, last: date) -> BuildWindow:
     """What to build for a run of `first` to `last`, from what the ledger holds and what has been built."""
-    loaded = [ledger_metadata(settings, stream, "ledger_version") for stream in STREAMS]
     return build_window(
         first=first,
         last=last,
-        # A day of which one stream is loaded yet counts: its lines are in the ledger and need their accounts.
-        ledger={day: tuple(of.get(day, "") for of in loaded) for day in set().union(*loaded)},
+        ledger=ledger_versions(settings),
         built=built_versions(settings),
         waiting_days=max(settings.attribution_window_days, RULES_WINDOW_DAYS),
         reviewed=partial(oldest_reviewed, settings),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.contracts.erasure import ERASURES
-from orchestration.contracts.json_schema import LANDED_STREAMS, STREAMS
+from orchestration.contracts.json_schema import LANDED_STREAMS
 from orchestration.lib.build_window import stale_days
 from orchestration.lib.catalog import Catalog, datasets
 from orchestration.lib.erasure.apply import load_erasures, person_names
@@ -22,7 +22,7 @@ from orchestration.lib.erasure.report import Verification, make_report, write_re
 from orchestration.lib.erasure.search import Search
 from orchestration.lib.erasure.steps import reached
 from orchestration.lib.landing import landed_days, landing_files
-from orchestration.lib.ledger import fingerprint, ledger_metadata
+from orchestration.lib.ledger import fingerprint, ledger_metadata, ledger_versions
 from orchestration.lib.privacy.pseudonym_map import forget
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import Store
@@ -67,9 +67,7 @@ def _is_reported(settings: Settings, plan: Plan) -> bool:
 def _refuse_stale(settings: Settings) -> None:
     """The warehouse has to be built from the ledger as it is now, or it still has what the ledger had."""
     built = built_versions(settings)
-    loaded = [ledger_metadata(settings, stream, "ledger_version") for stream in STREAMS]
-    ledger = {day: tuple(of.get(day, "") for of in loaded) for day in set().union(*loaded)}
-    stale = [day for day in stale_days(ledger=ledger, built=built) if day in built]
+    stale = [day for day in stale_days(ledger=ledger_versions(settings), built=built) if day in built]
     if stale:
         raise ErasureIncomplete(
             f"{len(stale)} days of the warehouse, from {stale[0]} on, are built from a ledger that has changed since; "

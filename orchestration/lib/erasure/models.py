@@ -19,7 +19,7 @@ def trained_models(settings: Settings) -> list[dict[str, Any]]:
 
 
 def register_model(settings: Settings, model: str, datasets: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Notes that a model was trained on versions, and shows it as a materialization in the UI.
+    """Notes that a model was trained on versions; returns what was noted.
 
     Raises StateError for a version that is not published.
     """

@@ -16,7 +16,7 @@ from orchestration.lib.erasure.search import Search
 from orchestration.lib.holdings import holdings
 from orchestration.lib.rests_on import Wanted
 from orchestration.lib.settings import Settings
-from orchestration.lib.store import fsync, json_text
+from orchestration.lib.store import fsync, json_text, replace_text
 from orchestration.lib.summary import table
 
 # What of a manifest tells nothing of anybody: no values of columns, no examples of gates.
@@ -65,10 +65,7 @@ def withdraw(settings: Settings, erasure_id: str, versions: Mapping[str, list[st
 def _empty(folder: Path, manifest: Mapping[str, Any], told: Mapping[str, Any]) -> None:
     """Leaves nothing but the manifest in a version's folder."""
     left = {name: manifest[name] for name in _KEPT if name in manifest} | {"withdrawn": dict(told)}
-    beside = folder / ".manifest.json"
-    beside.write_text(json_text(left), encoding="utf-8")
-    fsync(beside)
-    beside.replace(folder / "manifest.json")
+    replace_text(folder / "manifest.json", json_text(left))
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)

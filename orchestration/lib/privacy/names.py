@@ -4,6 +4,7 @@ Without one nothing is loaded here. The model sees every text, so loading takes 
 """
 
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -19,8 +20,12 @@ class ModelError(RuntimeError):
     """The model of the policy can not be loaded; the message says how to get it."""
 
 
+@cache
 def load_model(given: str | None) -> Model | None:
-    """The model that a policy names as `spacy:<model>` or `gliner:<model>`. Raises ModelError."""
+    """The model that a policy names as `spacy:<model>` or `gliner:<model>`, loaded once in a process.
+
+    It takes seconds, and each partition of each stream asks for it. Raises ModelError.
+    """
     if given is None:
         return None
     library, _, name = given.partition(":")

@@ -86,9 +86,9 @@ def hints_of(lines: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
     found = lines.filter(may_hold)
     bits = np.zeros(len(found), dtype=np.uint8)
     for place, hint in enumerate(Hint):
-        bits |= _numpy(_holds(hint, found, of_lines=len(lines))).astype(np.uint8) << place
+        bits |= as_numpy(_holds(hint, found, of_lines=len(lines))).astype(np.uint8) << place
     of_lines = np.zeros(len(lines), dtype=np.uint8)
-    of_lines[_numpy(may_hold)] = bits
+    of_lines[as_numpy(may_hold)] = bits
     return of_lines
 
 
@@ -100,6 +100,6 @@ def _holds(hint: Hint, lines: pa.Array, *, of_lines: int) -> pa.Array:
     return pc.or_(digits, pc.match_substring_regex(lines, f"{_VOUCHED}|{_DOTTED}"))
 
 
-def _numpy(values: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+def as_numpy(values: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
     found: np.ndarray[tuple[int], np.dtype[np.bool_]] = values.to_numpy(zero_copy_only=False)
     return found

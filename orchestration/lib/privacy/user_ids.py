@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestration.lib.privacy.prefilter import HIDDEN
+from orchestration.lib.privacy.lines import SHORTEST_ID_IN_TEXT
+from orchestration.lib.privacy.prefilter import HIDDEN, as_numpy
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
 
 _FIELD = '"user_id"'
@@ -33,16 +34,16 @@ def find(lines: pa.Array, fields: Sequence[tuple[str, ...]]) -> UserIds:
     """Where users are named in a chunk of lines."""
     names = sorted({field[0] for field in fields})
     named = sum((_times_named(lines, name) for name in names), start=np.zeros(len(lines), dtype=np.int64))
-    hidden = _numpy(pc.match_substring_regex(lines, HIDDEN))
+    hidden = as_numpy(pc.match_substring_regex(lines, HIDDEN))
     ids = _plain_ids(lines)
-    is_plain = (named == 1) & ~hidden & _numpy(pc.is_valid(ids)) & _is_utf8(lines)
+    is_plain = (named == 1) & ~hidden & as_numpy(pc.is_valid(ids)) & _is_utf8(lines)
     return UserIds(pc.if_else(pa.array(is_plain), ids, None), ((named > 0) | hidden) & ~is_plain)
 
 
 def _times_named(lines: pa.Array, name: str) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     """How often a line has the first name of a field; `user` is a word of every chat, so only as a field."""
     if name == "user":
-        return _numpy(pc.match_substring_regex(lines, r'"user\\?"\s*:')).astype(np.int64)
+        return as_numpy(pc.match_substring_regex(lines, r'"user\\?"\s*:')).astype(np.int64)
     counts: np.ndarray[tuple[int], np.dtype[np.int64]] = pc.count_substring(lines, name).to_numpy()
     return counts
 
@@ -73,7 +74,7 @@ def replaced(lines: pa.Array, users: UserIds, pseudonyms: Pseudonyms) -> tuple[p
     if not tokens_of:
         return lines, {}
     tokens = pa.array(tokens_of.values(), pa.string())
-    is_done = _numpy(pc.is_valid(users.ids))
+    is_done = as_numpy(pc.is_valid(users.ids))
     chunk = pa.table(
         {
             "line": lines.filter(pa.array(is_done)).cast(pa.string()),
@@ -84,14 +85,14 @@ def replaced(lines: pa.Array, users: UserIds, pseudonyms: Pseudonyms) -> tuple[p
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.register("chunk", chunk)
         rows = connection.execute(_REPLACE).to_arrow_table()
-    users.one_by_one[is_done] |= _numpy(rows["is_in_text"])
+    users.one_by_one[is_done] |= as_numpy(rows["is_in_text"])
     done = rows["line"].combine_chunks().cast(pa.binary())
     return pc.replace_with_mask(lines, pa.array(is_done), done), tokens_of
 
 
-# An id of fewer than five characters is a word of half the texts: only exact values are replaced (so does `lines.py`).
-_REPLACE = """
-    select replaced as line, length(id) >= 5 and contains(replaced, id) as is_in_text
+# A shorter id is a word of half the texts: of it only exact values are replaced.
+_REPLACE = f"""
+    select replaced as line, length(id) >= {SHORTEST_ID_IN_TEXT} and contains(replaced, id) as is_in_text
     from (select replace(line, '"' || id || '"', '"' || token || '"') as replaced, id from chunk)
 """
 
@@ -110,8 +111,3 @@ def _decodes(line: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _numpy(values: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    found: np.ndarray[tuple[int], np.dtype[np.bool_]] = values.to_numpy(zero_copy_only=False)
-    return found

@@ -13,10 +13,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from orchestration.contracts.json_schema import LANDED_STREAMS
 from orchestration.lib.settings import SettingsError
+from orchestration.lib.yaml_files import load_mapping
 
 _STREAMS = tuple(stream.name for stream in LANDED_STREAMS)
 
@@ -40,7 +39,8 @@ class RetentionPolicy:
 
 def load_policy(path: Path) -> RetentionPolicy:
     """Raises SettingsError, naming file, field and cure."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+    # No file has to be there; one that a setting names and is not was refused with the settings.
+    content = load_mapping(path, error=SettingsError, named_by="", holds="landing, hold") if path.exists() else None
     told = _mapping(path, "the file", content, ("landing", "hold"))
     landing = _mapping(path, "landing", told.get("landing"), _STREAMS)
     for stream, days in landing.items():
