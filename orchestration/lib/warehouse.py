@@ -48,9 +48,11 @@ def read_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def execute_beside(connection: duckdb.DuckDBPyConnection, statements: Sequence[str]) -> None:
-    """Executes statements on connections beside a `read_warehouse` one, as many at a time as it has threads.
+    """Executes statements on connections beside a `read_warehouse` one, as many at a time as it has threads; those that
+    take longest should come first.
 
-    One statement that writes a small file keeps one thread busy; memory is shared and limited all the same.
+    Each has one thread where there are enough of them: threads that share the sorting and writing of a small file wait
+    for each other busily, which takes twice the CPU time. Memory is shared and limited all the same.
     """
 
     def execute(statement: str) -> None:
@@ -59,10 +61,15 @@ def execute_beside(connection: duckdb.DuckDBPyConnection, statements: Sequence[s
             beside.execute(f"use {ALIAS}")
             beside.execute(statement)
 
-    (threads,) = connection.execute("select current_setting('threads')").fetchall()[0]
-    with ThreadPoolExecutor(max_workers=threads) as pool:
-        # A list, so that the first error is raised.
-        list(pool.map(execute, statements))
+    ((threads,),) = connection.execute("select current_setting('threads')").fetchall()
+    if len(statements) > threads:
+        connection.execute("set threads = 1")
+    try:
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            # A list, so that the first error is raised.
+            list(pool.map(execute, statements))
+    finally:
+        connection.execute(f"set threads = {threads}")
 
 
 def wait_until_writable(settings: Settings, *, tell: Callable[[str], None]) -> None:
