@@ -18,6 +18,7 @@ from unittest import mock
 import yaml
 
 from benchmarks.labelled_texts import HARD, labelled, sentences
+from benchmarks.traffic import SYLLABLES
 from orchestration.contracts.inference import INFERENCES
 from orchestration.lib.ledger import LedgerPartition, load_partition
 from orchestration.lib.privacy.policy import FieldPolicy
@@ -27,30 +28,6 @@ from orchestration.lib.settings import Settings
 
 DAY = date(2024, 6, 1)
 RESULT = Path(__file__).parent / "results" / "masking.json"
-SYLLABLES = (
-    *(
-        "ba",
-        "ce",
-        "di",
-        "fo",
-        "gu",
-        "ha",
-        "je",
-        "ki",
-        "lo",
-        "mu",
-        "na",
-        "pe",
-        "qui",
-        "ro",
-        "su",
-        "ta",
-        "ve",
-        "wi",
-        "xo",
-    ),
-    *("yu", "zan", "ber", "con", "dal", "est", "for", "gen", "hin", "ing", "jor", "kel", "lum", "mor", "nes", "ost"),
-)
 KEEP_ALL = {"streams": {"inferences": {"masking": {"all": "keep"}}}}
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.masking import DAY, SYLLABLES, load
+from benchmarks.masking import DAY, load
+from benchmarks.traffic import SYLLABLES
 
 RESULT = Path(__file__).parent / "results" / "storage_policies.json"
 POLICIES: dict[str, dict[str, str]] = {

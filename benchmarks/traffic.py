@@ -6,6 +6,12 @@ from pathlib import Path
 import duckdb
 
 WORDS = 5_000
+# fmt: off
+SYLLABLES = (
+    "ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "qui", "ro", "su", "ta", "ve", "wi", "xo",
+    "yu", "zan", "ber", "con", "dal", "est", "for", "gen", "hin", "ing", "jor", "kel", "lum", "mor", "nes", "ost",
+)
+# fmt: on
 
 
 def text_sql(seed: str, row: str, least: int, most: int) -> str:
@@ -18,10 +24,21 @@ def text_sql(seed: str, row: str, least: int, most: int) -> str:
 
 
 def make_vocabulary(connection: duckdb.DuckDBPyConnection) -> None:
-    """The table `vocabulary`, with the list `words` that `text_sql` draws from."""
+    """The table `vocabulary`, with the list `words` that `text_sql` draws from: pseudo-words, and a number among fifty.
+
+    Words with digits in them look like ids and telephones, and masking would have to look at every line.
+    """
+    syllable = f"{list(SYLLABLES)}[1 + (hash(i, k) % {len(SYLLABLES)})::int]"
+    word = f"list_transform(range(1 + (hash(i) % 4)::int), lambda k: {syllable})"
     connection.execute(
-        f"create table vocabulary as select list(left(md5(i::varchar), 3 + i % 7) order by i) as words "
-        f"from range({WORDS}) r(i)"
+        f"""
+        create table vocabulary as
+        select list(
+            case when i % 100 = 0 then (1900 + i // 100 * 2)::varchar when i % 100 = 50 then (i / 400)::varchar
+            else array_to_string({word}, '') end order by i
+        ) as words
+        from range({WORDS}) r(i)
+        """
     )
 
 
