@@ -22,20 +22,19 @@ with feedback as (
 ),
 
 asked as (
-    select distinct attributed_date, request_id, session_id, user_id, inference_us
+    select distinct attributed_date, 'user' as kind, user_id as subject_id, request_id, inference_us
     from feedback
-    where {{ in_window('attributed_date') }}
+    where {{ in_window('attributed_date') }} and user_id is not null
+    union all
+    select distinct attributed_date, 'session' as kind, session_id as subject_id, request_id, inference_us
+    from feedback
+    where {{ in_window('attributed_date') }} and session_id is not null
 ),
 
--- Whose history is asked for, on each day, and between which instants an event counts for one of the day's answers.
+-- Between which instants an event counts for one of a day's answers.
 subjects as (
     select attributed_date, kind, subject_id, min(inference_us) - {{ window_us }} as from_us, max(inference_us) as until_us
-    from (
-        select attributed_date, 'user' as kind, user_id as subject_id, inference_us from asked
-        union all
-        select attributed_date, 'session', session_id, inference_us from asked
-    )
-    where subject_id is not null
+    from asked
     group by attributed_date, kind, subject_id
 ),
 
@@ -156,17 +155,12 @@ feedback_on_lines as (
 ),
 
 asked_on_lines as (
-    select
-        subjects.kind, subjects.subject_id, asked.attributed_date, asked.request_id, asked.inference_us,
-        own.attributed_date as own_date, coalesce(own.has_answers, false) as has_own_answers
+    select asked.*, own.attributed_date as own_date, coalesce(own.has_answers, false) as has_own_answers
     from asked
-    inner join subjects
-        on asked.attributed_date = subjects.attributed_date
-        and subjects.subject_id = case subjects.kind when 'user' then asked.user_id else asked.session_id end
     left join own
-        on subjects.attributed_date = own.attributed_date
-        and subjects.kind = own.kind
-        and subjects.subject_id = own.subject_id
+        on asked.attributed_date = own.attributed_date
+        and asked.kind = own.kind
+        and asked.subject_id = own.subject_id
 ),
 
 -- What happened enters, and leaves a window later.
