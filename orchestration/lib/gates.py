@@ -4,10 +4,11 @@ What the suites expect is in `expectations/`; when they are asked, and what foll
 Expectations takes 8 s to import, so nothing here imports it before the first suite is asked.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 LEDGER_GATE = "ledger_gate"
 ATTRIBUTION_GATE = "attribution_gate"
 DATASET_GATE = "dataset_gate"
+# What this process was told, by all that it rests on: a day is asked about by the attribution's check, by the datasets
+# and by those with feature attributions, of one warehouse.
+_TOLD: dict[tuple[Hashable, ...], list[GateReport]] = {}
 # Gates stay open while versions are made: what they count needs little, and both would have the whole of it.
 _MEMORY = 0.25
 
@@ -41,11 +45,14 @@ _MEMORY = 0.25
 class Gates:
     """Asks the suites about one partition after the other, over one connection."""
 
-    def __init__(self, settings: Settings, session: "GateSession") -> None:
+    def __init__(self, settings: Settings, session: "GateSession", data_docs: Path | None = None) -> None:
+        """`data_docs` is the folder of the session's pages, in which each report has to be once."""
         self._settings = settings
         self._session = session
+        self._data_docs = data_docs
         self._thresholds = load_thresholds(settings.thresholds)
-        self._below: dict[date, list[GateReport]] = {}
+        # Of files elsewhere it can not be seen that they have changed.
+        self._told_before = _TOLD if Store(settings.ledger_url).is_local else {}
 
     def ledger(self, stream: Stream, day: date, *, lines_received: int) -> GateReport:
         """The ledger's file of a stream and day: its schema, its keys, the share of dead letters. Of erased lines there
@@ -132,16 +139,15 @@ class Gates:
         )
 
     def below_datasets(self, days: Sequence[date]) -> dict[date, list[GateReport]]:
-        """Every gate below the datasets, asked once for all of them. A day without lines passes and costs nothing."""
-        new = [day for day in days if day not in self._below]
-        if new:
-            reports = self.attribution_of(new)
-            for day, lines in self._lines_received(new).items():
-                if any(lines.values()):
-                    ledgers = [self.ledger(s, day, lines_received=lines[s.name]) for s in (INFERENCES, FEEDBACK)]
-                    reports[day] = ledgers + reports[day]
-            self._below |= reports
-        return {day: self._below[day] for day in days}
+        """Every gate below the datasets. A day without lines passes and costs nothing."""
+        reports = self.attribution_of(days)
+        for day, lines in self._lines_received(days).items():
+            if any(lines.values()):
+                reports[day] = self._told(LEDGER_GATE, day, partial(self._ledgers, day, lines)) + reports[day]
+        return reports
+
+    def _ledgers(self, day: date, lines: dict[str, int]) -> list[GateReport]:
+        return [self.ledger(stream, day, lines_received=lines[stream.name]) for stream in (INFERENCES, FEEDBACK)]
 
     def attribution_of(self, days: Sequence[date]) -> dict[date, list[GateReport]]:
         """The attribution gate of the days that have anything to be asked about."""
@@ -155,12 +161,29 @@ class Gates:
                 ).fetchall()
             )
         profile = self._profile(days)
+
+        def ask(day: date) -> list[GateReport]:
+            return self.attribution(day, matched=matched.get(day, 0), profile=profile)
+
         return {
-            day: self.attribution(day, matched=matched.get(day, 0), profile=profile)
+            day: self._told(ATTRIBUTION_GATE, day, partial(ask, day))
             if any(lines.get(day, {}).values()) or day in matched
             else []
             for day in days
         }
+
+    def _told(self, gate: str, day: date, ask: Callable[[], list[GateReport]]) -> list[GateReport]:
+        """The reports of a gate on a day, asked again only where what they rest on has changed."""
+        ledger = Store(self._settings.ledger_url)
+        files = [Path(ledger.full(ledger_path(stream.name, day))) for stream in (INFERENCES, FEEDBACK)]
+        state = tuple(_state(path) for path in (self._settings.warehouse, self._settings.thresholds, *files))
+        rests_on = (self._settings, self._data_docs, gate, day, state)
+        told = self._told_before
+        if rests_on not in told:
+            for old in [old for old in told if old[-1][0] != state[0]]:  # type: ignore[index]
+                del told[old]
+            told[rests_on] = ask()
+        return told[rests_on]
 
     def _profile(self, days: Sequence[date]) -> Profile:
         """The profile of the days and of the recent past of the first of them."""
@@ -204,7 +227,15 @@ def open_gates(
         setup=memory_settings(settings, share=_MEMORY),
         data_docs_dir=folder,
     ) as session:
-        yield Gates(settings, session), session
+        yield Gates(settings, session, folder), session
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written; nothing where there is none, as in a store that is no folder."""
+    if not path.exists():
+        return ()
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def first_failure(reports: Sequence[GateReport]) -> GateReport | None:
