@@ -87,6 +87,16 @@ benchmark-near-duplicates: install ## Find near-duplicates beside a bare COPY of
 benchmark-publishing: install ## Time publishing beside a bare COPY, and a next day with 1 % of changes
 	@$(BIN)/python -m benchmarks.publishing
 
+PEERS := .venv-peers
+$(PEERS)/.installed: requirements-peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-peers.txt
+	@touch $@
+
+.PHONY: benchmark-peers
+benchmark-peers: install $(PEERS)/.installed ## Join a day's feedback in DuckDB, Polars, chDB, pandas and PySpark (needs Java 17)
+	@$(BIN)/python -m benchmarks.peers
+
 .PHONY: benchmark-encryption
 benchmark-encryption: install ## Run a day and read it with and without encryption
 	@$(BIN)/python -m benchmarks.encryption
@@ -108,4 +118,4 @@ lock: ## Resolve the dependencies anew (needs uv)
 
 .PHONY: clean
 clean: ## Remove what the tasks made, data included
-	rm -rf $(VENV) $(TRL) data dbt_project/target dbt_project/logs
+	rm -rf $(VENV) $(TRL) $(PEERS) data dbt_project/target dbt_project/logs
