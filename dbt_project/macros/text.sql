@@ -18,14 +18,19 @@
 
 {# The distinct words of a text as a list; where words are not set apart by spaces, each character is one. #}
 {% macro words(text) -%}
-    {{ return(adapter.dispatch('words')(text)) }}
+    list_distinct({{ all_words(text) }})
 {%- endmacro %}
 
-{% macro duckdb__words(text) -%}
-    list_distinct(regexp_extract_all(
+{# The same with those that come again: whoever only looks for some among them is spared what telling them apart costs. #}
+{% macro all_words(text) -%}
+    {{ return(adapter.dispatch('all_words')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__all_words(text) -%}
+    regexp_extract_all(
         lower(nfc_normalize({{ text }})),
         '[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]|[\p{L}\p{M}\p{N}_]+'
-    ))
+    )
 {%- endmacro %}
 
 {# The writing system that most letters of a text belong to, of those named here; null without letters. #}
@@ -39,12 +44,17 @@
         'hebrew': '\\p{Hebrew}', 'devanagari': '\\p{Devanagari}', 'thai': '\\p{Thai}', 'hangul': '\\p{Hangul}',
         'han_kana': '[\\p{Han}\\p{Hiragana}\\p{Katakana}]',
     } -%}
-    {#- The most of (letters, name) structs is the name with most letters; one without letters is none. -#}
-    list_max(list_filter([
-        {% for name, letters in scripts.items() -%}
-        {'letters': length({{ text }}) - length(regexp_replace({{ text }}, '{{ letters }}', '', 'g')), 'name': '{{ name }}'}{{ ',' if not loop.last }}
-        {% endfor -%}
-    ], lambda counted: counted.letters > 0)).name
+    {#- Counting is dear, and most texts are ASCII. The most of (letters, name) structs is the name with most letters; one
+        without letters is none. -#}
+    case
+        when strlen({{ text }}) = length({{ text }})
+            then case when regexp_matches({{ text }}, '[A-Za-z]') then 'latin' end
+        else list_max(list_filter([
+            {% for name, letters in scripts.items() -%}
+            {'letters': length({{ text }}) - length(regexp_replace({{ text }}, '{{ letters }}', '', 'g')), 'name': '{{ name }}'}{{ ',' if not loop.last }}
+            {% endfor -%}
+        ], lambda counted: counted.letters > 0)).name
+    end
 {%- endmacro %}
 
 {#

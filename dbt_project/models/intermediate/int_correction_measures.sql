@@ -33,7 +33,7 @@ texts as (
     select corrections.*, feedback.correction, inferences.output,
         {{ words('feedback.correction') }} as correction_words,
         {{ words('inferences.output') }} as output_words,
-        {{ words('inferences.prompt') }} as prompt_words
+        {{ all_words('inferences.prompt') }} as prompt_words
     from corrections
     inner join feedback
         on corrections.feedback_received_date = feedback.received_date
