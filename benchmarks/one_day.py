@@ -1,7 +1,8 @@
-"""`attribution run` for one day beside the hand-written floor, as a ratio, with the fixed start-up apart.
+"""`attribution run` for one day beside the hand-written floor, as ratios, with the fixed start-up apart.
 
-The fixed cost is that of the same command on a day with a single pair: imports, dbt's and Great
-Expectations' start, Dagster's bookkeeping. It is taken off before the ratio is.
+The fixed cost is that of the same command on a day with a single pair: imports, dbt's and Great Expectations' start,
+Dagster's bookkeeping. It is taken off before a ratio is. The floor publishes one dataset, and so does the run that is
+compared with it; a second run publishes those of `recipes/`. Told by stage are the seconds of Dagster's steps.
 """
 
 import argparse
@@ -11,47 +12,97 @@ import shutil
 import tempfile
 from datetime import date
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 from benchmarks.floor import run_floor
-from benchmarks.runs import run_range
+from benchmarks.runs import Cost, run_range
 from benchmarks.traffic import write_landing
+from orchestration.lib.instance import open_instance
+from orchestration.lib.settings import REPOSITORY
 
 DAY = date(2024, 6, 1)
 RESULT = Path(__file__).parent / "results" / "one_day.json"
+NO_MASKING = "streams: {inferences: {masking: {all: keep}}, feedback: {masking: {all: keep}}}\n"
+
+
+def step_seconds(data_dir: Path) -> dict[str, float]:
+    """Seconds of each step of the last run of a data folder, as Dagster noted them."""
+    with mock.patch.dict(os.environ, {"DAGSTER_HOME": str(data_dir / ".dagster")}), open_instance() as instance:
+        (run,) = instance.get_runs(limit=1)
+        steps = instance.get_run_step_stats(run.run_id)
+    return {
+        step.step_key: round(step.end_time - step.start_time, 2) for step in steps if step.end_time and step.start_time
+    }
+
+
+def run_day(root: Path, landed: Path, name: str, *, memory_limit: str, settings: dict[str, str]) -> dict[str, Any]:
+    """One run on a data folder of its own that shares the landing files; what it cost, by step as well."""
+    data_dir = root / name
+    shutil.copytree(landed / "landing", data_dir / "landing", copy_function=os.link)
+    cost: Cost = run_range(data_dir, DAY, DAY, memory_limit=memory_limit, settings=settings)
+    told = {
+        "seconds": round(cost.seconds, 1),
+        "cpu_seconds": round(cost.cpu_seconds, 1),
+        "peak_memory_gib": round(cost.peak_gib, 2),
+        "steps": step_seconds(data_dir),
+    }
+    shutil.rmtree(data_dir)
+    print(name, told, flush=True)
+    return told
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inferences", type=int, default=200_000)
     parser.add_argument("--feedback", type=int, default=40_000)
+    parser.add_argument("--memory-limit", default="4GiB", help="FEEDBACK_DUCKDB_MEMORY_LIMIT, and the floor's")
+    parser.add_argument("--result", type=Path, default=RESULT)
     given = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="benchmark-"))
+    recipes, privacy = root / "recipes", root / "privacy.yml"
+    recipes.mkdir()
+    shutil.copy(REPOSITORY / "recipes" / "feedback.yml", recipes)
+    privacy.write_text(NO_MASKING, encoding="utf-8")
+    one, unmasked = {"FEEDBACK_RECIPES": str(recipes)}, {"FEEDBACK_PRIVACY": str(privacy)}
+    limit = given.memory_limit
     try:
         size = write_landing(root / "day", DAY, inferences=given.inferences, feedback=given.feedback)
         write_landing(root / "single", DAY, inferences=1, feedback=1)
         print(f"landed {given.inferences:,} inferences and {given.feedback:,} feedback events, {size / 1e6:,.0f} MB")
-        run_range(root / "single", DAY, DAY)  # warms the page cache and dbt's manifest
-        shutil.rmtree(root / "single" / "ledger")
-        fixed = run_range(root / "single", DAY, DAY).seconds
-        whole = run_range(root / "day", DAY, DAY)
-        floor, rows = run_floor(root / "day", DAY, root / "floor")
+        run_day(root, root / "single", "warm-up", memory_limit=limit, settings=one)  # the page cache, dbt's manifest
+        fixed = run_day(root, root / "single", "fixed", memory_limit=limit, settings=one)
+        runs = {
+            "one dataset, nothing masked": one | unmasked,
+            "one dataset": one,
+            "all datasets": {},
+        }
+        told = {
+            name: run_day(root, root / "day", name, memory_limit=limit, settings=settings)
+            for name, settings in runs.items()
+        }
+        floor = run_floor(root / "day", DAY, root / "floor", memory_limit=limit)
     finally:
         shutil.rmtree(root, ignore_errors=True)
+    for run in told.values():
+        for kind, of_floor in (("seconds", floor.seconds), ("cpu_seconds", floor.cpu_seconds)):
+            run[f"{kind}_to_floor_without_fixed"] = round((run[kind] - fixed[kind]) / sum(of_floor.values()), 2)
+        of_load = sum(run["steps"][step] - fixed["steps"][step] for step in ("raw_inferences", "raw_feedback"))
+        run["load_speed_to_floor"] = round(floor.seconds["load"] / of_load, 2)
     result = {
         "inferences": given.inferences,
         "feedback": given.feedback,
         "landed_bytes": size,
-        "attributed_rows": rows,
-        "run_seconds": round(whole.seconds, 1),
-        "fixed_seconds": round(fixed, 1),
-        "floor_seconds": round(floor, 1),
-        "ratio_without_fixed": round((whole.seconds - fixed) / floor, 2),
-        "ratio_with_fixed": round(whole.seconds / floor, 2),
-        "peak_memory_gib": round(whole.peak_gib, 2),
+        "attributed_rows": floor.rows,
+        "memory_limit": limit,
         "cores": os.cpu_count(),
+        "load_average_at_the_end": round(os.getloadavg()[0], 1),
+        "fixed": fixed,
+        "floor": {"seconds": floor.seconds, "cpu_seconds": floor.cpu_seconds},
+        **told,
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    given.result.parent.mkdir(exist_ok=True)
+    given.result.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=2))
 
 
