@@ -1,5 +1,7 @@
 """A dataset's rows as of a partition: the query, and where its rows are while they are published."""
 
+import json
+import re
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,6 +15,7 @@ from orchestration.lib.field_sql import quote
 from orchestration.lib.recipe import DEFAULT_SPLIT, SOURCES, Recipe, Split
 from orchestration.lib.recipe.source_columns import ROW_HASH
 from orchestration.lib.recipe.weights import WEIGHT
+from orchestration.lib.retention.text_fields import TEXTS_OF_PAIR
 from orchestration.lib.sample_weights import weight_sql
 from orchestration.lib.sampling import DRAWS, draw, draws_query, kept, stages
 
@@ -78,7 +81,16 @@ def _source_rows(recipe: Recipe, partition: date) -> str:
     select source.*
     from ({rows}) as source
     anti join ({ended}) as ended on source.feedback_id = ended.feedback_id
+    {"where not coalesce(source.is_text_expired, false)" if _needs_texts(recipe) else ""}
     """
+
+
+def _needs_texts(recipe: Recipe) -> bool:
+    """Whether a row without its texts, since their lifetime is over, would be half empty. Functions leave it out."""
+    if recipe.source != "attributed_feedback":
+        return False
+    told = json.dumps(recipe.to_dict(), ensure_ascii=False)
+    return any(re.search(rf"\b{column}\b", told) for column in TEXTS_OF_PAIR)
 
 
 def _literal(value: Any) -> str:

@@ -1,0 +1,177 @@
+"""Texts that have had their time: they go from ledger and warehouse, and what was found of them stays.
+
+In this order, so that a kill at any moment leaves what the next run of retention, or of anything, goes on from:
+findings are written, the ledger's files are written anew, the warehouse follows in one transaction, and its file is
+written anew.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from orchestration.contracts.fields import Stream
+from orchestration.contracts.json_schema import STREAMS
+from orchestration.lib import parquet_files
+from orchestration.lib.build_window import stale_days
+from orchestration.lib.erasure import ledgered
+from orchestration.lib.erasure.apply import person_ids
+from orchestration.lib.erasure.compact import write_warehouse_anew
+from orchestration.lib.erasure.names import Names
+from orchestration.lib.landing import landing_files
+from orchestration.lib.ledger import ledger_metadata_by_key, ledger_path, ledger_versions
+from orchestration.lib.retention import findings
+from orchestration.lib.retention.ledger_texts import BEFORE, NO_TEXTS, TEXTS, write_without_texts
+from orchestration.lib.retention.policy import RetentionPolicy
+from orchestration.lib.retention.warehouse_texts import clear_texts
+from orchestration.lib.settings import Settings, SettingsError
+from orchestration.lib.store import Store
+from orchestration.lib.warehouse import built_versions, read_warehouse
+
+Tell = Callable[[str], None]
+# There while the warehouse's file may still have what the ledger has no more.
+_UNDER_WAY = ".retaining"
+STEPS = ("findings kept", "ledger written anew", "warehouse cleared", "warehouse written anew")
+
+
+@dataclass
+class ExpiredTexts:
+    """What a stream's days came to: how many lost their texts, and how many are over their time and wait, by why."""
+
+    days: int = 0
+    held: int = 0
+    waiting: int = 0
+
+
+def expire_texts(settings: Settings, policy: RetentionPolicy, today: date, *, tell: Tell) -> dict[str, ExpiredTexts]:
+    """Takes the texts that are over their time out of ledger and warehouse. Whoever calls holds the warehouse's lock.
+
+    A day goes as a whole, once its landing files are gone, or a load would bring the texts back, and once the warehouse
+    is built: what dbt found of a text can not be found any more.
+    """
+    _check_window(settings, policy)
+    _finish(settings, tell=tell)
+    told = {name: ExpiredTexts() for name in policy.texts}
+    over = [
+        (stream, day)
+        for stream in STREAMS
+        if stream.name in policy.texts
+        for day in _with_texts(settings, stream)
+        if day < today - timedelta(days=policy.texts[stream.name])
+    ]
+    going = []
+    is_built = _is_built(settings) if over else False
+    users = held_users(settings, policy)
+    for stream, day in over:
+        of_stream = told[stream.name]
+        if _is_held(settings, policy, stream, day, users):
+            of_stream.held += 1
+        elif not is_built or landing_files(Store(settings.landing_url), stream.name, day):
+            of_stream.waiting += 1
+        else:
+            of_stream.days += 1
+            going.append((stream, day))
+    if going:
+        _take_out(settings, going, tell=tell)
+    for name, of_stream in told.items():
+        tell(
+            f"{name}: texts of {of_stream.days:,} days went, {of_stream.held:,} days are held, {of_stream.waiting:,} "
+            "wait for their landing files to go or for the warehouse to be built"
+        )
+    return told
+
+
+def _check_window(settings: Settings, policy: RetentionPolicy) -> None:
+    for name, days in policy.texts.items():
+        if days <= settings.attribution_window_days:
+            window = settings.attribution_window_days
+            raise SettingsError(
+                f"{settings.retention.name}: texts.{name} is {days}, and feedback, which rules compare with the texts, "
+                f"may come for {window} days; write {window + 1} or more"
+            )
+
+
+def _with_texts(settings: Settings, stream: Stream) -> list[date]:
+    """The loaded days that have texts still."""
+    told = ledger_metadata_by_key(settings, stream, ("ledger_version", TEXTS))
+    return sorted(day for day in told["ledger_version"] if told[TEXTS].get(day) != NO_TEXTS)
+
+
+def _is_built(settings: Settings) -> bool:
+    """Whether the warehouse is what the ledger as it is makes, for all days up to the newest that is built."""
+    built = built_versions(settings)
+    stale = stale_days(ledger=ledger_versions(settings), built=built)
+    return bool(built) and not any(day <= max(built) for day in stale)
+
+
+def held_users(settings: Settings, policy: RetentionPolicy) -> Names:
+    # An id of any length: what is held for a court is better held too often.
+    ids = {one for user in policy.hold.users for one in person_ids(settings, user)}
+    return Names(tuple(sorted(ids)))
+
+
+def _is_held(settings: Settings, policy: RetentionPolicy, stream: Stream, day: date, users: Names) -> bool:
+    hold = policy.hold
+    return (
+        stream.name in hold.streams
+        or day in hold.days
+        or (bool(users.ids) and bool(ledgered.lines_that_name(settings, stream, day, users)))
+    )
+
+
+def _take_out(settings: Settings, going: Sequence[tuple[Stream, date]], *, tell: Tell) -> None:
+    (settings.data_dir / _UNDER_WAY).touch()
+    with read_warehouse(settings) as connection:
+        for stream, day in going:
+            path = Store(settings.ledger_url).full(ledger_path(stream.name, day))
+            request_id = "request_id" if stream.name == "inferences" else "null::varchar as request_id"
+            connection.execute(
+                f"create or replace temp table going as select date '{day}' as received_date, source_file, "
+                f"source_line, {request_id} from {parquet_files.read([path], options='hive_partitioning = false')} "
+                "where dead_letter_reason is null"
+            )
+            findings.keep_findings(settings, connection, stream.name, day)
+    _reached("findings kept", tell)
+    for stream, day in going:
+        write_without_texts(settings, stream, day)
+    _reached("ledger written anew", tell)
+    _finish(settings, tell=tell)
+
+
+def _finish(settings: Settings, *, tell: Tell) -> None:
+    """Brings the warehouse to where the ledger is, also after a run that was killed."""
+    if not (settings.data_dir / _UNDER_WAY).exists():
+        return
+    if settings.warehouse.exists():
+        clear_texts(settings, list(_ahead(settings)))
+        _reached("warehouse cleared", tell)
+        write_warehouse_anew(settings, tell=tell)
+        _reached("warehouse written anew", tell)
+    _forget_orphans(settings)
+    (settings.data_dir / _UNDER_WAY).unlink()
+
+
+def _ahead(settings: Settings) -> Iterable[tuple[str, date, str, str]]:
+    """The days that are built from the ledger as it was before their texts went, with both versions."""
+    built = built_versions(settings)
+    for place, stream in enumerate(STREAMS):
+        told = ledger_metadata_by_key(settings, stream, ("ledger_version", BEFORE))
+        for day, before in sorted(told[BEFORE].items()):
+            if built.get(day, ("",) * len(STREAMS))[place] == before:
+                yield stream.name, day, before, told["ledger_version"][day]
+
+
+def _forget_orphans(settings: Settings) -> None:
+    """Removes findings of texts that stayed, since a run was killed before they went: they may be found otherwise."""
+    gone: Mapping[str, set[date]] = {
+        stream.name: set(ledger_metadata_by_key(settings, stream, (TEXTS,))[TEXTS]) for stream in STREAMS
+    }
+    for path in findings.stored_paths(settings):
+        of = findings.day_of(path)
+        if of and of[1] not in gone[of[0]]:
+            findings.remove_findings(settings, *of)
+
+
+def _reached(step: str, tell: Tell) -> None:
+    """Tells that a step is done; a test ends the process at one of them."""
+    assert step in STEPS
+    tell(f"texts: {step}")
