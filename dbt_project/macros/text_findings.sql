@@ -8,8 +8,12 @@
 
 {% macro duckdb__text_findings(model_name, columns) -%}
     select unnest(from_json(finding, '{{ tojson(columns) }}'))
-    from {{ source('ledger', 'text_findings') }}
-    where model = '{{ model_name }}' and {{ in_window('partition_date') }}
+    from (
+        -- What rests on two texts was kept with either.
+        select distinct finding
+        from {{ source('ledger', 'text_findings') }}
+        where model = '{{ model_name }}' and {{ in_window('partition_date') }}
+    )
 {%- endmacro %}
 
 {# Whether a sound line of the ledger is without its texts, since their lifetime is over. #}

@@ -24,6 +24,7 @@ from orchestration.lib.erasure.withdrawal import REASON, versions_that_hold, wit
 from orchestration.lib.landing import landed_days, landing_files
 from orchestration.lib.ledger import fingerprint, ledger_metadata, load_partition
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
+from orchestration.lib.retention.findings import forget_findings
 from orchestration.lib.retention.policy import load_policy
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import Store
@@ -133,6 +134,8 @@ def _take_out(settings: Settings, plan: Plan, names: Names, *, tell: Tell) -> No
         of_day = changes.setdefault((line.stream, date.fromisoformat(line.day)), {})
         of_day.setdefault(line.source_file, {})[line.source_line] = erased if line.what == ERASE else None
     _rewrite(settings, changes, names, tell=tell, plan=plan)
+    lines = [(one.stream, one.day, one.source_file, one.source_line) for one in plan.lines if one.what == ERASE]
+    forget_findings(settings, names, lines)
 
 
 def _rewrite(

@@ -6,7 +6,7 @@ all models. A file belongs to the texts of one stream and received date.
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +14,8 @@ import duckdb
 import pyarrow as pa
 
 from orchestration.lib import parquet_files
+from orchestration.lib.duck import connect
+from orchestration.lib.erasure.names import Names
 from orchestration.lib.ledger import LEDGER_FILE
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
@@ -50,6 +52,18 @@ def _of_pairs(stream: str) -> dict[str, tuple[str, str]]:
 
 
 _LINE = "received_date, source_file, source_line"
+_PLACE = ("stream", "received_date", "source_file", "source_line")
+_LINES = pa.schema(list(zip(_PLACE, (pa.string(), pa.string(), pa.string(), pa.int64()), strict=True)))
+# Findings with the line that they are of; those of pairs with the feedback's.
+_WITH_LINE = """
+    select finding,
+        case when model in ('int_feedback_receipts', 'int_correction_measures') then 'feedback' else 'inferences' end
+            as stream,
+        coalesce(finding ->> 'received_date', finding ->> 'feedback_received_date') as received_date,
+        coalesce(finding ->> 'source_file', finding ->> 'feedback_source_file') as source_file,
+        coalesce(finding ->> 'source_line', finding ->> 'feedback_source_line')::bigint as source_line
+    from {}
+"""
 _MODELS: dict[str, dict[str, tuple[str, str]]] = {
     "feedback": {
         "int_feedback_receipts": (
@@ -120,16 +134,25 @@ def keep_findings(settings: Settings, connection: duckdb.DuckDBPyConnection, str
     _put(settings, path, (pa.Table.from_batches([batch]).cast(SCHEMA) for batch in reader))
 
 
-def rewrite_findings(settings: Settings, path: str, keeps: Callable[[Mapping[str, str]], bool]) -> bool:
-    """Leaves only the rows of a file that are to be kept; returns whether it had others."""
-    full = Store(settings.ledger_url).full(path)
-    rows = [
-        row for table in parquet_files.stored(settings, full, rows_at_once=_ROWS_AT_ONCE) for row in table.to_pylist()
-    ]
-    left = [row for row in rows if keeps(row)]
-    if len(left) < len(rows):
-        _put(settings, path, [pa.Table.from_pylist(left, SCHEMA)])
-    return len(left) < len(rows)
+def forget_findings(settings: Settings, names: Names, lines: Iterable[tuple[str, str, str, int]]) -> None:
+    """Takes out what is of erased people: the findings of their lines, and those in which one of their ids stands.
+
+    A line is its stream, received date, file and number.
+    """
+    erased = pa.Table.from_pylist([dict(zip(_PLACE, line, strict=True)) for line in lines], _LINES)
+    for path in (one for one in stored_paths(settings) if day_of(one)):
+        rows = parquet_files.read([Store(settings.ledger_url).full(path)])
+        with connect(settings) as connection:
+            connection.register("erased", erased)
+            with_line = f"select finding from ({_WITH_LINE.format(rows)})"
+            theirs = connection.execute(f"{with_line} semi join erased using ({', '.join(_PLACE)})").fetchall()
+            for pattern in names.patterns:
+                named = connection.execute(f"select finding from {rows} where regexp_matches(finding, ?)", [pattern])
+                theirs += [(one,) for (one,) in named.fetchall() if names.are_in(one.encode())]
+            if theirs:
+                connection.register("theirs", pa.table([[one for (one,) in theirs]], names=["finding"]))
+                left = connection.execute(f"from {rows} anti join theirs using (finding)").to_arrow_table()
+                _put(settings, path, [left.cast(SCHEMA)])
 
 
 def remove_findings(settings: Settings, stream: str, day: date) -> None:

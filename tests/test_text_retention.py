@@ -1,0 +1,280 @@
+"""Texts whose lifetime is over are in no file any more, and all that rules, gates and accounts made of them stands.
+
+The failure that this prevents: a verdict that rested on a text is taken back when the text goes, so that what was held
+back years ago is trained on; or a copy of the text that nobody thought of.
+"""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from orchestration.contracts.json_schema import STREAMS
+from orchestration.lib.ledger import ledger_metadata
+from orchestration.lib.replay import rebuild
+from orchestration.lib.retention.policy import load_policy
+from orchestration.lib.retention.texts import STEPS, expire_texts
+from orchestration.lib.settings import REPOSITORY, Settings, SettingsError, StateError
+from orchestration.lib.version_diff import differences
+from tests.erasure_world import contents
+from tests.platform_under_test import Platform
+from tests.processes import environment
+from tests.retention_killed import FIRST_FILE
+from tests.text_world import KEPT, NEXT, OLD, POLICY, RECENT, TODAY, expired_texts, kept_texts, land_world
+
+RECIPES = ("feedback", "sft", "ranking")
+# The columns of marts that lose something, or tell of it.
+LOSES_TEXT = {
+    *("params", "input", "output", "output_text", "components", "inference_extras", "context", "raw"),
+    *("corrected_output", "comment", "value", "feedback_extras", "is_text_expired", "row_hash"),
+}
+JUDGED = (
+    *("int_feedback_receipts", "int_feedback_flags", "int_correction_measures", "int_output_uncertainties"),
+    *("int_component_shares", "int_chunk_shares", "int_policy_days"),
+)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """The world with all its texts, published."""
+    recipes = tmp_path_factory.mktemp("recipes")
+    for name in RECIPES:
+        shutil.copy2(REPOSITORY / "recipes" / f"{name}.yml", recipes)
+    platform = Platform(tmp_path_factory.mktemp("built"), {"FEEDBACK_RECIPES": str(recipes)})
+    land_world(platform.data_dir)
+    assert platform.run(OLD[0], KEPT) == 0 and platform.run(*RECENT) == 0
+    return platform
+
+
+def copy_of(platform: Platform, folder: Path, policy: str | None = None) -> Platform:
+    shutil.copytree(platform.data_dir, folder / "data")
+    copy = Platform(folder / "data", platform.settings)
+    if policy is not None:
+        (copy.data_dir / "retention.yml").write_text(policy, encoding="utf-8")
+    return copy
+
+
+@pytest.fixture(scope="module")
+def retained(built: Platform, tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """The same after retention, which was killed at each of its steps and taken up again by its job."""
+    platform = copy_of(built, tmp_path_factory.mktemp("retained"), POLICY)
+    assert killed(platform, STEPS[0])
+    assert killed(platform, FIRST_FILE)
+    for step in STEPS[1:]:
+        assert killed(platform, step)
+    assert platform.command("retain") == 0
+    return platform
+
+
+@pytest.fixture(scope="module")
+def later(retained: Platform, tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """The next day, published without the texts that are gone; what had been published before has had its time."""
+    platform = copy_of(retained, tmp_path_factory.mktemp("later"), f"{POLICY}datasets: 1\n")
+    assert platform.run(NEXT, NEXT) == 0
+    assert platform.command("retain") == 0
+    return platform
+
+
+def killed(platform: Platform, step: str) -> bool:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.retention_killed", step],
+        cwd=REPOSITORY,
+        env={**environment(platform.data_dir), **platform.settings, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode == -signal.SIGKILL
+
+
+def settings_of(platform: Platform) -> Settings:
+    with platform.environment():
+        return Settings.from_env()
+
+
+def found(platform: Platform, texts: list[str], *, left_out: str = "-") -> dict[str, set[str]]:
+    """The files below the data folder that have one of the texts, in their bytes or rows."""
+    told: dict[str, set[str]] = {}
+    for path in sorted(path for path in platform.data_dir.rglob("*") if path.is_file()):
+        name = path.relative_to(platform.data_dir).as_posix()
+        for content in (*contents(path), *(rows_of(path) if path.suffix == ".duckdb" else ())):
+            told.setdefault(name, set()).update(text for text in texts if text.encode() in content)
+    return {name: texts for name, texts in told.items() if texts and not name.startswith(left_out)}
+
+
+def rows_of(path: Path) -> Iterator[bytes]:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        for schema, table in tables:
+            rows = connection.execute(f'select r::varchar from (from "{schema}"."{table}") as r').fetchall()
+            yield from (row.encode() for (row,) in rows)
+
+
+def judged(platform: Platform) -> dict[str, list[dict[str, Any]]]:
+    return {name: platform.query(f"from intermediate.{name} order by all") for name in JUDGED}
+
+
+def latest(platform: Platform, dataset: str) -> str:
+    told = json.loads((platform.data_dir / "datasets" / dataset / "latest.json").read_text(encoding="utf-8"))
+    return str(told["version"])
+
+
+def test_no_expired_text_is_in_any_file(built: Platform, retained: Platform, later: Platform) -> None:
+    before = found(built, expired_texts())
+    assert set().union(*before.values()) == set(expired_texts())
+    places = {name.split("/")[0] for name in before}
+    assert places == {"landing", "ledger", "warehouse.duckdb", "datasets"}
+    # Published versions are never changed: they have their own time.
+    assert found(retained, expired_texts(), left_out="datasets/") == {}
+    assert found(later, expired_texts()) == {}
+    assert set().union(*found(later, kept_texts()).values()) == set(kept_texts())
+
+
+def test_lines_states_verdicts_and_credit_stand(built: Platform, retained: Platform) -> None:
+    assert judged(retained) == judged(built)
+    before, after = built.tables(), retained.tables()
+    for name, rows in before.items():
+        shown = [[{k: v for k, v in row.items() if k not in LOSES_TEXT} for row in of] for of in (rows, after[name])]
+        key = repr
+        assert sorted(shown[0], key=key) == sorted(shown[1], key=key), name
+    reasons = {row["reason"] for row in retained.query("select distinct reason from marts.feedback_status")}
+    assert reasons >= {"no_op_correction", "coordinated_text", "not_in_enumeration", "not_json"}
+    conflicts = retained.query("select raw from marts.dead_letter where reason = 'conflicting_request_id' order by raw")
+    assert [row["raw"] for row in conflicts] == ['{"request_id":"conflict-new"}', '{"request_id":"conflict-old"}']
+
+
+def test_a_warehouse_built_anew_is_the_same(retained: Platform, tmp_path: Path) -> None:
+    """The warehouse is cleared by itself, each night; what is cleared has to be what a build would make."""
+    platform = copy_of(retained, tmp_path)
+    (platform.data_dir / "warehouse.duckdb").unlink()
+    assert platform.run(OLD[0], KEPT) == 0 and platform.run(*RECENT) == 0
+    assert judged(platform) == judged(retained)
+    assert platform.tables() == retained.tables()
+    # And nothing had to be built again for the texts' sake.
+    with retained.environment():
+        assert retained.command("run", "--from", str(RECENT[1]), "--to", str(RECENT[1])) == 0
+    assert ledger_metadata(settings_of(retained), STREAMS[0], "ledger_version") == ledger_metadata(
+        settings_of(platform), STREAMS[0], "ledger_version"
+    )
+
+
+def test_what_had_no_text_is_as_it_was(built: Platform, retained: Platform) -> None:
+    """A line of features, labels and numbers has nothing to lose."""
+    query = "from marts.attributed_feedback where request_id = 'bandit'"
+    assert retained.query(query) == built.query(query)
+    (choice,) = retained.query("from marts.logged_choices where request_id = 'choice'")
+    assert choice["is_text_expired"] and choice["context"] == "{}"
+    assert choice["action"] == built.query("from marts.logged_choices where request_id = 'choice'")[0]["action"]
+    (kept,) = retained.query(
+        f"select input, params from marts.attributed_feedback where request_id = 'private-{OLD[0]}-0'"
+    )
+    features = {"features": {"city": f"zqfeature{OLD[0]:%m%d}qz"}, "retrieved": [{"chunk_id": "c1", "rank": 1}]}
+    assert json.loads(kept["input"]) == features and kept["params"] == "{}"
+
+
+def test_no_half_empty_row_is_published(built: Platform, retained: Platform, later: Platform) -> None:
+    rows = later.latest_rows("feedback")
+    assert all(row["inference_received_date"] >= KEPT or row["request_id"] == "bandit" for row in rows)
+    assert len([row for row in rows if row["request_id"] == "bandit"]) == 1
+    # A conversation of which an earlier turn is gone would be another conversation.
+    talks = [[row for row in one.latest_rows("sft") if row["request_id"] == "turn-1"] for one in (built, later)]
+    assert len(talks[0]) == 1 and "zqoldturn" in str(talks[0]) and talks[1] == []
+    assert {row["request_id"] for row in built.latest_rows("ranking")} == {"bandit", "choice"}
+    assert {row["request_id"] for row in later.latest_rows("ranking")} == {"bandit"}
+    assert later.query("from marts.daily_accounts") == later.query(
+        "select received_date, count(*) as lines_received, " + _states() + " from marts.feedback_status group by all "
+        "order by received_date"
+    )
+
+
+def _states() -> str:
+    states = ("dead_letter", "duplicate", "invalid", "requires_human_review", "pending", "attributed", "erased")
+    return ", ".join(f"count(*) filter (where state = '{state}') as {state}" for state in states)
+
+
+def test_a_difference_is_told_as_retention(retained: Platform, tmp_path: Path) -> None:
+    platform = copy_of(retained, tmp_path)
+    before = {name: latest(platform, name) for name in RECIPES}
+    assert platform.run(NEXT, NEXT) == 0
+    for name, version in before.items():
+        told = differences(settings_of(platform), name, version, latest(platform, name))
+        removed = {one.cause for one in told if one.change == "removed"}
+        assert removed == {"retention"}, (name, removed)
+    told_of = rebuild(settings_of(platform), "sft", before["sft"], tell=lambda _: None)
+    assert told_of.problems and all("lost texts since" in problem for problem in told_of.problems)
+    # What is published now is made again, to the byte, from what the ledger has now.
+    assert rebuild(settings_of(platform), "sft", latest(platform, "sft"), tell=lambda _: None).is_same
+
+
+def test_versions_that_had_their_time_say_so(later: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = later.data_dir / "datasets" / "sft"
+    gone = json.loads((folder / "withdrawn.json").read_text(encoding="utf-8"))
+    assert len(gone) == 5 and latest(later, "sft") not in gone
+    for version, told in gone.items():
+        assert [path.name for path in (folder / version).iterdir()] == ["manifest.json"]
+        manifest = json.loads((folder / version / "manifest.json").read_text(encoding="utf-8"))
+        assert manifest["withdrawn"] == told and told["reason"] == "retention" and told["successor"] is None
+    assert later.command("datasets") == 0
+    assert capsys.readouterr().out.count("withdrawn (retention)") == sum(
+        len(json.loads((path / "withdrawn.json").read_text(encoding="utf-8"))) for path in folder.parent.glob("*/")
+    )
+    with pytest.raises(StateError, match=r"was withdrawn \(retention\); use a later version"):
+        differences(settings_of(later), "sft", min(gone), latest(later, "sft"))
+    # No run brings them back, and the next retention finds nothing to do.
+    published = later.dataset_files()
+    assert later.run(NEXT, NEXT) == 0 and later.command("retain") == 0
+    assert later.dataset_files() == published
+
+
+@pytest.mark.parametrize(
+    ("hold", "left"),
+    [
+        (f"{{days: [{OLD[0]}]}}", {("inferences", OLD[0]), ("feedback", OLD[0]), ("reviews", OLD[0])}),
+        ("{users: [u-noop]}", {("inferences", OLD[1]), ("feedback", OLD[1])}),
+        ("{streams: [feedback]}", {("feedback", day) for day in OLD}),
+    ],
+)
+def test_what_is_held_keeps_its_texts(built: Platform, tmp_path: Path, hold: str, left: set[tuple[str, Any]]) -> None:
+    platform = copy_of(built, tmp_path, POLICY)
+    shutil.rmtree(platform.data_dir / "landing")
+    told = expire(platform, f"{POLICY}hold: {hold}\n")
+    gone = [(stream.name, day) for stream in STREAMS for day in ledger_metadata(settings_of(platform), stream, "texts")]
+    assert set(gone) == {(stream.name, day) for stream in STREAMS for day in OLD} - left
+    assert sum(one.held for one in told.values()) == len(left)
+
+
+def expire(platform: Platform, policy: str) -> dict[str, Any]:
+    (platform.data_dir / "retention.yml").write_text(policy, encoding="utf-8")
+    settings = settings_of(platform)
+    return dict(expire_texts(settings, load_policy(settings.retention), TODAY, tell=lambda _: None))
+
+
+def test_texts_wait_for_landing_files_and_for_the_warehouse(built: Platform, tmp_path: Path) -> None:
+    """A load would bring them back, and what is not built yet has not been judged."""
+    platform = copy_of(built, tmp_path)
+    ledger = platform.ledger_files()
+    assert {name: one.waiting for name, one in expire(platform, POLICY).items()} == dict.fromkeys(
+        ("inferences", "feedback", "reviews"), 2
+    )
+    shutil.rmtree(platform.data_dir / "landing")
+    (platform.data_dir / "warehouse.duckdb").unlink()
+    assert sum(one.waiting for one in expire(platform, POLICY).values()) == 6
+    assert platform.ledger_files() == ledger
+
+
+def test_a_lifetime_that_can_not_be_kept_is_refused(built: Platform, tmp_path: Path) -> None:
+    platform = copy_of(built, tmp_path)
+    with pytest.raises(
+        SettingsError, match="texts.feedback is 98, and landing files, which hold the texts, stay for good"
+    ):
+        expire(platform, "texts: {feedback: 98}")
+    with pytest.raises(SettingsError, match="may come for 30 days; write 31 or more"):
+        expire(platform, "landing: {feedback: 9}\ntexts: {feedback: 30}")
