@@ -85,7 +85,7 @@ def _second_day(day: date) -> Iterator[str]:
     yield _inference(day, "cites", "zqfirst tea is best [1]", input={"prompt": "zqfirst", "retrieved": retrieved})
     yield _inference(day, "cites-not", "zqfirst tea is best [1]", input={"prompt": "zqfirst", "retrieved": retrieved})
     members = [{"name": n, "kind": "ensemble_member", "output": f"zqensemble {n} says"} for n in ("a", "b")]
-    yield _inference(day, "ensemble", "zqensemble a says", components=members)
+    yield _inference(day, "req-members-7", "zqensemble a says", components=members)
     logged = {"logprobs": [{"token": "zqfirst", "logprob": -0.7}], "text": "zqfirst unsure"}
     yield _inference(day, "unsure", None, output=logged)
     # A choice that is told by the hash of its text, and one of which there is no text at all.
@@ -100,7 +100,7 @@ def _second_feedback(day: date) -> Iterator[str]:
         yield _feedback(day, f"said-{n}", comment=SAME_COMMENT)
     yield _feedback(day, "cites", thumbs="up")
     yield _feedback(day, "cites-not", corrected_output="zqfirst coffee")
-    yield _feedback(day, "ensemble", thumbs="up")
+    yield _feedback(day, "req-members-7", thumbs="up")
     yield _feedback(day, "choice", signal="click")
     yield _feedback(day, "bandit", signal="click")
 
