@@ -1,18 +1,26 @@
 """Bytes of the ledger a million inferences under each storage policy of `privacy.yml`.
 
 Prompts of 1 to 2 KB, outputs of 0.5 KB with the log probability of each token, from `benchmarks/masking.py`'s words.
+What is sampled is measured once the attribution window is over, with feedback on 5 % of the inferences.
 """
 
 import argparse
 import json
 import random
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import yaml
 
 from benchmarks.masking import DAY, SYLLABLES, load
+from orchestration.contracts.inference import INFERENCES
+from orchestration.lib.ledger import ledger_path
+from orchestration.lib.retention.due import sampled
+from orchestration.lib.retention.ledger_texts import write_without_texts
+from orchestration.lib.settings import Settings
 
 RESULT = Path(__file__).parent / "results" / "storage_policies.json"
 POLICIES: dict[str, dict[str, str]] = {
@@ -21,7 +29,10 @@ POLICIES: dict[str, dict[str, str]] = {
     "text: truncated(500)": {"text": "truncated(500)"},
     "text: truncated(500), logprobs: drop": {"text": "truncated(500)", "logprobs": "drop"},
     "text: truncated(100), logprobs: drop": {"text": "truncated(100)", "logprobs": "drop"},
+    "text: sampled(0.1)": {"text": "sampled(0.1)"},
+    "text: sampled(0)": {"text": "sampled(0)"},
 }
+WITH_FEEDBACK = 0.05
 
 
 def write_landing(data_dir: Path, *, events: int, seed: int) -> int:
@@ -48,6 +59,16 @@ def write_landing(data_dir: Path, *, events: int, seed: int) -> int:
     return (folder / "events.jsonl").stat().st_size
 
 
+def after_the_window(data_dir: Path, share: float) -> int:
+    """The bytes of the day's file once the texts have gone that no feedback asked for."""
+    settings = Settings.from_env({"FEEDBACK_DATA_DIR": str(data_dir)})
+    path = Path(settings.ledger_url) / ledger_path(INFERENCES.name, DAY)
+    ids = pq.read_table(path, columns=["request_id"])
+    judged = ids.slice(0, round(len(ids) * WITH_FEEDBACK))
+    write_without_texts(settings, INFERENCES, DAY, sampled(share, judged), left=f"sampled({share:g})")
+    return path.stat().st_size
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=20_000)
@@ -59,8 +80,11 @@ def main() -> None:
         for name, policy in POLICIES.items():
             (root / "privacy.yml").write_text(yaml.safe_dump({"streams": {"inferences": policy}}), encoding="utf-8")
             seconds, partition = load(root, {"FEEDBACK_PRIVACY": str(root / "privacy.yml")})
+            stored = partition.bytes
+            if share := re.fullmatch(r"sampled\((.*)\)", policy.get("text", "")):
+                stored = after_the_window(root, float(share[1]))
             result[name] = {
-                "mb_a_million": round(partition.bytes / given.events),
+                "mb_a_million": round(stored / given.events),
                 "cpu_microseconds_a_line": round(seconds / given.events * 1e6),
             }
     finally:

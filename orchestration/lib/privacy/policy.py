@@ -8,6 +8,7 @@
         fields:
           input.features: {all: keep}              # the same for one field and what is in it
         text: full                                 # full | truncated(N): N characters of each text
+                                                   # | sampled(P): those of a share, once no feedback can come
         logprobs: keep                             # keep | drop
 
 What is left out is masked, in full and kept.
@@ -28,7 +29,7 @@ from orchestration.lib.yaml_files import load_mapping
 
 USER_ID_FIELDS = ("user_id", "userId", "user.id")
 _STREAM_KEYS = ("masking", "fields", "text", "logprobs")
-_TEXT = re.compile(r"full|truncated\(([1-9]\d*)\)")
+_TEXT = re.compile(r"full|truncated\(([1-9]\d*)\)|sampled\((0|0?\.\d+)\)")
 
 
 class PolicyError(ValueError):
@@ -61,12 +62,16 @@ class FieldPolicy:
 
 @dataclass(frozen=True)
 class StreamPolicy:
-    """One stream's policy. `fields` are paths from the top of the event, the envelope left out."""
+    """One stream's policy. `fields` are paths from the top of the event, the envelope left out.
+
+    `text_share` is how much of what got no feedback keeps its texts in the end (lib/retention/due.py).
+    """
 
     masking: FieldPolicy = FieldPolicy()
     fields: Mapping[tuple[str, ...], FieldPolicy] = field(default_factory=dict)
     text_characters: int | None = None
     keeps_logprobs: bool = True
+    text_share: float | None = None
 
     def of(self, path: Sequence[str]) -> FieldPolicy:
         """The policy of the field at a path: that of the longest path named that leads to it."""
@@ -116,7 +121,12 @@ def _stream(path: Path, where: str, given: Any) -> StreamPolicy:
     fields = _mapping(path, f"{where}.fields", stream.get("fields"))
     text, logprobs = stream.get("text", "full"), stream.get("logprobs", "keep")
     if not isinstance(text, str) or not (of_text := _TEXT.fullmatch(text)):
-        raise PolicyError(f"{path}: {where}.text is {text!r}; write full or truncated(N), e.g. truncated(500)")
+        raise PolicyError(
+            f"{path}: {where}.text is {text!r}; write full, truncated(N) or sampled(P), e.g. truncated(500) or "
+            "sampled(0.1)"
+        )
+    if of_text[2] and where != "streams.inferences":
+        raise PolicyError(f"{path}: {where}.text is {text!r}; it is for inferences, which get feedback; write full")
     if logprobs not in ("keep", "drop"):
         raise PolicyError(f"{path}: {where}.logprobs is {logprobs!r}; write keep or drop")
     return StreamPolicy(
@@ -127,6 +137,7 @@ def _stream(path: Path, where: str, given: Any) -> StreamPolicy:
         },
         text_characters=int(of_text[1]) if of_text[1] else None,
         keeps_logprobs=logprobs == "keep",
+        text_share=float(of_text[2]) if of_text[2] else None,
     )
 
 

@@ -2,7 +2,8 @@
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 import pyarrow as pa
@@ -22,10 +23,19 @@ TEXTS, BEFORE, LOADED = "texts", "version_before_texts_went", "loaded_version"
 NO_TEXTS = "none"
 
 
-def write_without_texts(
-    settings: Settings, stream: Stream, day: date, *, of: str = "true", left: str = NO_TEXTS
-) -> None:
-    """Writes a day's file anew, in one step, without the texts of the lines that `of` (SQL) tells.
+@dataclass(frozen=True)
+class Going:
+    """Whose texts go: SQL on a ledger row, and the tables that it asks."""
+
+    lines: str
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+
+
+ALL = Going("true")
+
+
+def write_without_texts(settings: Settings, stream: Stream, day: date, going: Going, *, left: str) -> None:
+    """Writes a day's file anew, in one step, without the texts that go.
 
     `left` names what is left, so that nobody does it again.
     """
@@ -37,7 +47,7 @@ def write_without_texts(
     told["ledger_version"] = hashlib.sha256(f"{version}\n{TEXTS}: {left}".encode()).hexdigest()[:16]
     beside = settings.data_dir / ".scratch" / f"texts-{uuid.uuid4().hex}.parquet"
     beside.parent.mkdir(parents=True, exist_ok=True)
-    tables = _without_texts(settings, stream, path, of)
+    tables = _without_texts(settings, stream, path, going)
     schema = next(tables).schema
     try:
         parquet_files.write(settings, beside, schema, tables, metadata=lambda: told, row_group_size=CHUNK_LINES)
@@ -46,31 +56,33 @@ def write_without_texts(
         parquet_files.discard(beside)
 
 
-def without_texts(stream: Stream, columns: list[str], of: str) -> str:
+def without_texts(stream: Stream, columns: list[str], going: Going) -> str:
     """The query from the rows of a file, `rows`, to the same rows without their texts."""
     fields = {name: field for name, field in text_fields(stream).items() if name in columns}
     had_text = " or ".join(f"({field.has_text})" for field in fields.values())
-    going = f"dead_letter_reason is null and ({of})"
+    of_sound = f"dead_letter_reason is null and ({going.lines})"
     made = {
-        name: f"case when {going} and {field.has_text} then {field.left} else {name} end::varchar"
+        name: f"case when {of_sound} and {field.has_text} then {field.left} else {name} end::varchar"
         for name, field in fields.items()
     }
-    made["raw"] = f"case when dead_letter_reason is not null and ({of}) then {raw_left(stream)} else raw end"
+    made["raw"] = f"case when dead_letter_reason is not null and ({going.lines}) then {raw_left(stream)} else raw end"
     made["dead_letter_detail"] = (
-        f"case when {going} and ({had_text}) then {quote(TEXT_EXPIRED)} else dead_letter_detail end"
+        f"case when {of_sound} and ({had_text}) then {quote(TEXT_EXPIRED)} else dead_letter_detail end"
     )
     replaced = ", ".join(f"{value} as {name}" for name, value in made.items())
     return f"select * replace ({replaced}) from rows"
 
 
-def _without_texts(settings: Settings, stream: Stream, path: str, of: str) -> Iterator[pa.Table]:
+def _without_texts(settings: Settings, stream: Stream, path: str, going: Going) -> Iterator[pa.Table]:
     """First a table without rows, for its schema, and then the chunks."""
     with connect(settings, threads=1) as connection:
+        for name, table in going.tables.items():
+            connection.register(name, table)
         is_first = True
         for rows in parquet_files.stored(settings, path, rows_at_once=CHUNK_LINES):
             if is_first:
                 yield rows.slice(0, 0)
                 is_first = False
             connection.register("rows", rows)
-            query = without_texts(stream, rows.schema.names, of)
+            query = without_texts(stream, rows.schema.names, going)
             yield connection.execute(query).to_arrow_table().cast(rows.schema)

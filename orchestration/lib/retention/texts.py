@@ -7,9 +7,11 @@ written anew.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
-from orchestration.contracts.fields import Stream
+import duckdb
+
+from orchestration.contracts.inference import INFERENCES
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib import parquet_files
 from orchestration.lib.build_window import stale_days
@@ -20,10 +22,11 @@ from orchestration.lib.erasure.names import Names
 from orchestration.lib.landing import landing_files
 from orchestration.lib.ledger import ledger_metadata_by_key, ledger_path, ledger_versions
 from orchestration.lib.retention import findings
-from orchestration.lib.retention.ledger_texts import BEFORE, NO_TEXTS, TEXTS, write_without_texts
+from orchestration.lib.retention.due import Due, due_texts
+from orchestration.lib.retention.ledger_texts import BEFORE, TEXTS, Going, write_without_texts
 from orchestration.lib.retention.policy import RetentionPolicy
 from orchestration.lib.retention.warehouse_texts import clear_texts
-from orchestration.lib.settings import Settings, SettingsError
+from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 from orchestration.lib.warehouse import built_versions, read_warehouse
 
@@ -48,28 +51,21 @@ def expire_texts(settings: Settings, policy: RetentionPolicy, today: date, *, te
     A day goes as a whole, once its landing files are gone, or a load would bring the texts back, and once the warehouse
     is built: what dbt found of a text can not be found any more.
     """
-    _check_window(settings, policy)
+    due = list(due_texts(settings, policy, today))
     _finish(settings, tell=tell)
-    told = {name: ExpiredTexts() for name in policy.texts}
-    over = [
-        (stream, day)
-        for stream in STREAMS
-        if stream.name in policy.texts
-        for day in _with_texts(settings, stream)
-        if day < today - timedelta(days=policy.texts[stream.name])
-    ]
-    going = []
-    is_built = _is_built(settings) if over else False
+    told = {name: ExpiredTexts() for name in (*policy.texts, *(one.stream.name for one in due))}
+    built = _built_days(settings) if due else set()
     users = held_users(settings, policy)
-    for stream, day in over:
-        of_stream = told[stream.name]
-        if _is_held(settings, policy, stream, day, users):
+    going = []
+    for one in due:
+        of_stream = told[one.stream.name]
+        if _is_held(settings, policy, one, users):
             of_stream.held += 1
-        elif not is_built or landing_files(Store(settings.landing_url), stream.name, day):
+        elif one.day not in built or landing_files(Store(settings.landing_url), one.stream.name, one.day):
             of_stream.waiting += 1
         else:
             of_stream.days += 1
-            going.append((stream, day))
+            going.append(one)
     if going:
         _take_out(settings, going, tell=tell)
     for name, of_stream in told.items():
@@ -80,27 +76,11 @@ def expire_texts(settings: Settings, policy: RetentionPolicy, today: date, *, te
     return told
 
 
-def _check_window(settings: Settings, policy: RetentionPolicy) -> None:
-    for name, days in policy.texts.items():
-        if days <= settings.attribution_window_days:
-            window = settings.attribution_window_days
-            raise SettingsError(
-                f"{settings.retention.name}: texts.{name} is {days}, and feedback, which rules compare with the texts, "
-                f"may come for {window} days; write {window + 1} or more"
-            )
-
-
-def _with_texts(settings: Settings, stream: Stream) -> list[date]:
-    """The loaded days that have texts still."""
-    told = ledger_metadata_by_key(settings, stream, ("ledger_version", TEXTS))
-    return sorted(day for day in told["ledger_version"] if told[TEXTS].get(day) != NO_TEXTS)
-
-
-def _is_built(settings: Settings) -> bool:
-    """Whether the warehouse is what the ledger as it is makes, for all days up to the newest that is built."""
+def _built_days(settings: Settings) -> set[date]:
+    """The days of the warehouse; none where it is not what the ledger as it is makes."""
     built = built_versions(settings)
-    stale = stale_days(ledger=ledger_versions(settings), built=built)
-    return bool(built) and not any(day <= max(built) for day in stale)
+    is_stale = any(day in built for day in stale_days(ledger=ledger_versions(settings), built=built))
+    return set() if is_stale else set(built)
 
 
 def held_users(settings: Settings, policy: RetentionPolicy) -> Names:
@@ -109,32 +89,41 @@ def held_users(settings: Settings, policy: RetentionPolicy) -> Names:
     return Names(tuple(sorted(ids)))
 
 
-def _is_held(settings: Settings, policy: RetentionPolicy, stream: Stream, day: date, users: Names) -> bool:
+def _is_held(settings: Settings, policy: RetentionPolicy, due: Due, users: Names) -> bool:
     hold = policy.hold
     return (
-        stream.name in hold.streams
-        or day in hold.days
-        or (bool(users.ids) and bool(ledgered.lines_that_name(settings, stream, day, users)))
+        due.stream.name in hold.streams
+        or due.day in hold.days
+        or (bool(users.ids) and bool(ledgered.lines_that_name(settings, due.stream, due.day, users)))
     )
 
 
-def _take_out(settings: Settings, going: Sequence[tuple[Stream, date]], *, tell: Tell) -> None:
+def _take_out(settings: Settings, due: Sequence[Due], *, tell: Tell) -> None:
     (settings.data_dir / _UNDER_WAY).touch()
+    going = []
     with read_warehouse(settings) as connection:
-        for stream, day in going:
-            path = Store(settings.ledger_url).full(ledger_path(stream.name, day))
-            request_id = "request_id" if stream.name == "inferences" else "null::varchar as request_id"
-            connection.execute(
-                f"create or replace temp table going as select date '{day}' as received_date, source_file, "
-                f"source_line, {request_id} from {parquet_files.read([path], options='hive_partitioning = false')} "
-                "where dead_letter_reason is null"
-            )
-            findings.keep_findings(settings, connection, stream.name, day)
+        for one in due:
+            going.append(one.going(connection))
+            _note_lines(settings, connection, one, going[-1])
+            findings.keep_findings(settings, connection, one.stream.name, one.day)
     _reached("findings kept", tell)
-    for stream, day in going:
-        write_without_texts(settings, stream, day)
+    for one, lines in zip(due, going, strict=True):
+        write_without_texts(settings, one.stream, one.day, lines, left=one.left)
     _reached("ledger written anew", tell)
     _finish(settings, tell=tell)
+
+
+def _note_lines(settings: Settings, connection: duckdb.DuckDBPyConnection, due: Due, going: Going) -> None:
+    """Makes the table `going` of the lines whose texts go."""
+    for name, table in going.tables.items():
+        connection.register(name, table)
+    path = Store(settings.ledger_url).full(ledger_path(due.stream.name, due.day))
+    request_id = "request_id" if due.stream is INFERENCES else "null::varchar as request_id"
+    connection.execute(
+        f"create or replace temp table going as select date '{due.day}' as received_date, source_file, source_line, "
+        f"{request_id} from {parquet_files.read([path], options='hive_partitioning = false')} "
+        f"where dead_letter_reason is null and ({going.lines})"
+    )
 
 
 def _finish(settings: Settings, *, tell: Tell) -> None:
