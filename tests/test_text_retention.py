@@ -205,8 +205,10 @@ def test_a_difference_is_told_as_retention(published_after: Platform, retained: 
     for name in RECIPES:
         before, after = latest(retained, name), latest(published_after, name)
         told = differences(settings, name, before, after)
-        assert {one.cause for one in told if one.change == "removed"} == {"retention"}, name
-        assert {one.change for one in told} <= {"removed", "added"}
+        removed = {one.cause: one for one in told if one.change == "removed"}
+        # In `sft` another of some near-duplicates is the first now.
+        assert removed.keys() == {"retention"} | ({"later_events"} if name == "sft" else set()), removed
+        assert sum(one.cause == "retention" for one in told) > (0 if name == "ranking" else 20)
         problems = rebuild(settings, name, before, tell=lambda _: None).problems
         assert problems and all("lost texts since" in problem for problem in problems)
 
@@ -220,9 +222,8 @@ def test_versions_that_had_their_time_say_so(later: Platform, capsys: pytest.Cap
         manifest = json.loads((folder / version / "manifest.json").read_text(encoding="utf-8"))
         assert manifest["withdrawn"] == told and told["reason"] == "retention" and told["successor"] is None
     assert later.command("datasets") == 0
-    assert capsys.readouterr().out.count("withdrawn (retention)") == sum(
-        len(json.loads((path / "withdrawn.json").read_text(encoding="utf-8"))) for path in folder.parent.glob("*/")
-    )
+    withdrawn = [len(Catalog(settings_of(later), name).withdrawn()) for name in RECIPES]
+    assert capsys.readouterr().out.count("withdrawn (retention)") == sum(withdrawn) and all(withdrawn)
     with pytest.raises(StateError, match=r"was withdrawn \(retention\); use a later version"):
         differences(settings_of(later), "sft", min(gone), latest(later, "sft"))
     # No run brings them back: their partitions have passed.
