@@ -4,6 +4,7 @@ The failure that this prevents: a verdict that rested on a text is taken back wh
 back years ago is trained on; or a copy of the text that nobody thought of.
 """
 
+import hashlib
 import json
 import shutil
 import signal
@@ -30,7 +31,7 @@ from tests.erasure_world import contents
 from tests.platform_under_test import Platform
 from tests.processes import environment
 from tests.retention_killed import FIRST_FILE
-from tests.text_world import KEPT, NEXT, OLD, POLICY, RECENT, TODAY, expired_texts, kept_texts, land_world
+from tests.text_world import KEPT, NEXT, OLD, POLICY, QUIET, RECENT, TODAY, expired_texts, kept_texts, land_world
 
 RECIPES = ("feedback", "sft", "ranking")
 # The columns of marts that lose something, or tell of it.
@@ -274,3 +275,36 @@ def test_a_lifetime_that_can_not_be_kept_is_refused(built: Platform, tmp_path: P
         expire(platform, "texts: {feedback: 98}")
     with pytest.raises(SettingsError, match="may come for 30 days; write 31 or more"):
         expire(platform, "landing: {feedback: 9}\ntexts: {feedback: 30}")
+
+
+def test_sampled_texts_are_those_with_feedback_and_a_share_of_the_rest(built: Platform, tmp_path: Path) -> None:
+    """When a line is loaded nobody knows what will get feedback: so it is done when the window is over."""
+    platform = copy_of(built, tmp_path)
+    privacy = tmp_path / "privacy.yml"
+    privacy.write_text("streams: {inferences: {text: sampled(0.5)}}", encoding="utf-8")
+    platform = Platform(platform.data_dir, {**platform.settings, "FEEDBACK_PRIVACY": str(privacy)})
+    with pytest.raises(SettingsError, match=r"sampled\(0.5\), and landing files, .* stay for good"):
+        expire(platform, "")
+    shutil.rmtree(platform.data_dir / "landing")
+    assert expire(platform, "landing: {inferences: 90}")["inferences"].days == 3
+
+    def place(request_id: str) -> float:
+        return int(hashlib.sha256(f"texts\x1f{request_id}".encode()).hexdigest()[:13], 16) / 16**13
+
+    quiet = {n for n in range(QUIET) if place(f"quiet-{n}") < 0.5}
+    texts = [f"zqquiet{n:02d}qz" for n in range(QUIET)]
+    assert set().union(*found(platform, texts).values()) == {texts[n] for n in quiet} and 10 < len(quiet) < 30
+    # An earlier turn of an answer with feedback has none itself.
+    assert set().union(*found(platform, ["zqoldturn", "zqensemble"], left_out="datasets").values()) == {
+        *("zqoldturn", "zqensemble")
+    }
+    for table in ("attributed_feedback", "conversation_turns", "feedback_status", "daily_accounts", "chunk_credit"):
+        query = f"from marts.{table} order by all"
+        assert platform.query(query) == built.query(query), table
+    assert judged(platform) == judged(built)
+    # Nothing is left to do until the texts' lifetime is over, and then the others go as well.
+    ledger = platform.ledger_files()
+    expire(platform, "landing: {inferences: 90}")
+    assert platform.ledger_files() == ledger
+    assert expire(platform, POLICY)["inferences"].days == 2
+    assert found(platform, ["zqquiet", "zqoldturn"], left_out="datasets") == {} and judged(platform) == judged(built)

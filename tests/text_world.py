@@ -26,11 +26,18 @@ POLICY = "".join(
 )
 # Labels and features are signals: they stay.
 TEXT_PLACES = [place for place in PLACES if place not in ("feature", "label")]
+# Inferences of the first day that nobody says anything of.
+QUIET = 40
 SAME_COMMENT = "zqtogetherqz these shoes are the very best"
 
 
 def expired_texts() -> list[str]:
-    return [planted(place, day) for place in TEXT_PLACES for day in OLD] + ["zqfirst", "zqoldturn", "zqensemble"]
+    return [planted(place, day) for place in TEXT_PLACES for day in OLD] + [
+        "zqfirst",
+        "zqoldturn",
+        "zqensemble",
+        "zqquiet",
+    ]
 
 
 def kept_texts() -> list[str]:
@@ -66,6 +73,8 @@ def _first_day(day: date) -> Iterator[str]:
     yield _inference(day, "conflict-old", "zqfirst said")
     yield _inference(day, "conflict-new", "zqfirst said")
     yield _repeated(day)
+    for n in range(QUIET):
+        yield _inference(day, f"quiet-{n}", f"zqquiet{n:02d}qz")
 
 
 def _repeated(day: date) -> str:

@@ -125,7 +125,7 @@ def keep_findings(settings: Settings, connection: duckdb.DuckDBPyConnection, str
     ]
     path = path_of(stream, day)
     if parquet_files.is_there(Store(settings.ledger_url).full(path)):
-        kept.append(f"select * from {parquet_files.read([Store(settings.ledger_url).full(path)])}")
+        kept.append(f"select * from {_rows_of(settings, path)}")
     if not kept:
         return
     reader = connection.execute(
@@ -141,7 +141,7 @@ def forget_findings(settings: Settings, names: Names, lines: Iterable[tuple[str,
     """
     erased = pa.Table.from_pylist([dict(zip(_PLACE, line, strict=True)) for line in lines], _LINES)
     for path in (one for one in stored_paths(settings) if day_of(one)):
-        rows = parquet_files.read([Store(settings.ledger_url).full(path)])
+        rows = _rows_of(settings, path)
         with connect(settings) as connection:
             connection.register("erased", erased)
             with_line = f"select finding from ({_WITH_LINE.format(rows)})"
@@ -158,6 +158,11 @@ def forget_findings(settings: Settings, names: Names, lines: Iterable[tuple[str,
 def remove_findings(settings: Settings, stream: str, day: date) -> None:
     path = Path(Store(settings.ledger_url).full(path_of(stream, day)))
     parquet_files.discard(path)
+
+
+def _rows_of(settings: Settings, path: str) -> str:
+    """SQL for a file's rows, without what its folders tell."""
+    return parquet_files.read([Store(settings.ledger_url).full(path)], options="hive_partitioning = false")
 
 
 def _put(settings: Settings, path: str, tables: Iterable[pa.Table]) -> None:
