@@ -98,7 +98,12 @@ def test_who_is_held_is_erased_when_the_hold_ends(settings: Settings) -> None:
         ("landing: {inferences: 0}", "landing.inferences is 0"),
         ("hold: {days: [yesterday]}", "hold.days must be a list of days"),
         ("hold: {streams: [clicks]}", "hold.streams has 'clicks'"),
-        ("text: 3", "the file must be a mapping of landing, hold"),
+        ("text: 3", "the file must be a mapping of landing, texts, datasets, hold"),
+        (
+            "landing: {feedback: 9}\ntexts: {feedback: 8}",
+            "texts.feedback is 8, and landing files, which hold the texts, stay 9",
+        ),
+        ("datasets: 0", "datasets is 0; write a number of days from 1 on"),
     ],
 )
 def test_a_policy_that_is_no_good_is_named(settings: Settings, text: str, wrong: str) -> None:

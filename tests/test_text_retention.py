@@ -17,12 +17,17 @@ from typing import Any
 import duckdb
 import pytest
 
+from orchestration.contracts.inference import INFERENCES
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib.build_window import stale_days
 from orchestration.lib.catalog import PASSED, Catalog
+from orchestration.lib.erasure import ledgered
+from orchestration.lib.erasure.names import Names
+from orchestration.lib.erasure.plan import ERASE, Line
 from orchestration.lib.ledger import ledger_metadata, ledger_versions
 from orchestration.lib.replay import rebuild
 from orchestration.lib.retention.policy import load_policy
+from orchestration.lib.retention.text_store import forget_inputs, stored_days
 from orchestration.lib.retention.texts import STEPS, expire_texts
 from orchestration.lib.settings import REPOSITORY, Settings, SettingsError, StateError
 from orchestration.lib.version_diff import differences
@@ -308,3 +313,58 @@ def test_sampled_texts_are_those_with_feedback_and_a_share_of_the_rest(built: Pl
     assert platform.ledger_files() == ledger
     assert expire(platform, POLICY)["inferences"].days == 2
     assert found(platform, ["zqquiet", "zqoldturn"], left_out="datasets") == {} and judged(platform) == judged(built)
+
+
+def test_hashed_inputs_are_kept_elsewhere(built: Platform, tmp_path: Path) -> None:
+    platform = copy_of(built, tmp_path)
+    privacy = tmp_path / "privacy.yml"
+    privacy.write_text("streams: {inferences: {text: hashed}}", encoding="utf-8")
+    platform = Platform(platform.data_dir, {**platform.settings, "FEEDBACK_PRIVACY": str(privacy)})
+    shutil.rmtree(platform.data_dir / "landing")
+    expire(platform, "landing: {inferences: 90}")
+    folder = platform.data_dir
+    lines = f"read_parquet('{folder}/ledger/inferences/*/part-00000.parquet')"
+    texts = f"read_parquet('{folder}/texts/inferences/*/part-00000.parquet', hive_partitioning = false)"
+    quiet = platform.query(
+        f"select request_id, texts.input, lines.input as left_, output from {lines} as lines join {texts} as texts "
+        "on texts.text_sha256 = (lines.input ->> '$.text_sha256') where request_id like 'quiet-%' order by 1"
+    )
+    assert len(quiet) == QUIET
+    for row in quiet:
+        assert json.loads(row["input"]) == {"prompt": f"asked of {row['request_id']}"}
+        sha256 = hashlib.sha256(row["input"].encode()).hexdigest()
+        assert json.loads(row["left_"]) == {"text_sha256": sha256} and "zqquiet" in row["output"]
+    asked = ["asked of quiet-", "asked of noop"]
+    assert found(platform, asked[:1], left_out="datasets").keys() == {
+        f"texts/inferences/received_date={OLD[0]}/part-00000.parquet"
+    }
+    assert {name.split("/")[0] for name in found(platform, asked[1:], left_out="datasets")} == {
+        *("ledger", "warehouse.duckdb")
+    }
+    assert platform.query("from marts.attributed_feedback order by all") == built.query(
+        "from marts.attributed_feedback order by all"
+    )
+    # What no line has any more goes with an erasure, and all of it with the lifetime of texts.
+    settings = settings_of(platform)
+    ledgered.rewrite(
+        settings, INFERENCES, OLD[0],
+        [Line("inferences", str(OLD[0]), f"landing/inferences/dt={OLD[0]}/world.jsonl", n, ERASE) for n in range(1, 20)],
+        Names.of(["quiet-39"]), "er_0123456789abcdef",
+    )  # fmt: skip
+    forget_inputs(settings, Names.of(["quiet-39"]))
+    left = {row["input"] for row in platform.query(f"select input from {texts}")}
+    assert '{"prompt":"asked of <ERASED>"}' in left and '{"prompt":"asked of quiet-39"}' not in left
+    assert '{"prompt":"asked of quiet-0"}' not in left and '{"prompt":"asked of quiet-38"}' in left
+
+
+def test_what_was_put_elsewhere_goes_with_the_lifetime_of_texts(built: Platform, tmp_path: Path) -> None:
+    platform = copy_of(built, tmp_path)
+    privacy = tmp_path / "privacy.yml"
+    privacy.write_text("streams: {inferences: {text: hashed}}", encoding="utf-8")
+    platform = Platform(platform.data_dir, {**platform.settings, "FEEDBACK_PRIVACY": str(privacy)})
+    shutil.rmtree(platform.data_dir / "landing")
+    expire(platform, "landing: {inferences: 90}")
+    assert set(stored_days(settings_of(platform))) == {*OLD, KEPT}
+    assert expire(platform, POLICY)["inferences"].days == 2
+    assert set(stored_days(settings_of(platform))) == {KEPT}
+    assert found(platform, ["asked of quiet-", "zqquiet"], left_out="datasets") == {}

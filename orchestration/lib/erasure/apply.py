@@ -26,6 +26,7 @@ from orchestration.lib.ledger import fingerprint, ledger_metadata, load_partitio
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
 from orchestration.lib.retention.findings import forget_findings
 from orchestration.lib.retention.policy import load_policy
+from orchestration.lib.retention.text_store import forget_inputs
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import Store
 
@@ -136,6 +137,7 @@ def _take_out(settings: Settings, plan: Plan, names: Names, *, tell: Tell) -> No
     _rewrite(settings, changes, names, tell=tell, plan=plan)
     lines = [(one.stream, one.day, one.source_file, one.source_line) for one in plan.lines if one.what == ERASE]
     forget_findings(settings, names, lines)
+    forget_inputs(settings, names)
 
 
 def _rewrite(

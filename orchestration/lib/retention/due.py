@@ -40,16 +40,17 @@ class Due:
     day: date
     left: str
     share: float | None = None
+    only_input: bool = False
 
     def going(self, warehouse: duckdb.DuckDBPyConnection) -> Going:
         """Whose texts go, by what the warehouse knows of feedback."""
         if self.share is None:
             return ALL
         judged = warehouse.execute(_JUDGED, {"day": self.day}).to_arrow_table()
-        return sampled(self.share, judged)
+        return sampled(self.share, judged, only_input=self.only_input)
 
 
-def sampled(share: float, judged: pa.Table) -> Going:
+def sampled(share: float, judged: pa.Table, *, only_input: bool = False) -> Going:
     """The texts of requests that are not `judged` but for a share of them, which a hash of their ids draws: the same on
     any machine, and a larger share has those of a smaller one.
     """
@@ -57,6 +58,7 @@ def sampled(share: float, judged: pa.Table) -> Going:
     return Going(
         f"dead_letter_reason is null and {place} >= {share!r} and request_id not in (select request_id from judged)",
         {"judged": judged},
+        only_input,
     )
 
 
@@ -69,11 +71,12 @@ def due_texts(settings: Settings, policy: RetentionPolicy, today: date) -> Itera
                 f"{settings.retention.name}: texts.{name} is {days}, and feedback, which rules compare with the texts, "
                 f"may come for {window} days; write {window + 1} or more"
             )
-    share = load_policy(settings.privacy).of(INFERENCES.name).text_share
+    stored = load_policy(settings.privacy).of(INFERENCES.name)
+    share = stored.text_share
     if share is not None and INFERENCES.name not in policy.landing:
         raise SettingsError(
-            f"{settings.privacy.name}: streams.inferences.text is sampled({share:g}), and landing files, which hold "
-            f"the texts, stay for good; write landing: {{inferences: {window}}} in {settings.retention.name}"
+            f"{settings.privacy.name}: streams.inferences.text is {stored.text_in_the_end}, and landing files, which "
+            f"hold the texts, stay for good; write landing: {{inferences: {window}}} in {settings.retention.name}"
         )
     for stream in STREAMS:
         told = ledger_metadata_by_key(settings, stream, ("ledger_version", TEXTS))
@@ -83,6 +86,6 @@ def due_texts(settings: Settings, policy: RetentionPolicy, today: date) -> Itera
             if left.get(day) != NO_TEXTS and age > policy.texts.get(stream.name, age):
                 yield Due(stream, day, NO_TEXTS)
             elif stream is INFERENCES and share is not None and age > window + 1:
-                due = Due(stream, day, f"sampled({share:g})", share)
+                due = Due(stream, day, str(stored.text_in_the_end), share, stored.hashes_input)
                 if left.get(day) not in (NO_TEXTS, due.left):
                     yield due

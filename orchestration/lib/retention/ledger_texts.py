@@ -14,7 +14,7 @@ from orchestration.lib.duck import connect
 from orchestration.lib.field_sql import quote
 from orchestration.lib.landing import CHUNK_LINES
 from orchestration.lib.ledger import ledger_path
-from orchestration.lib.retention.text_fields import TEXT_EXPIRED, raw_left, text_fields
+from orchestration.lib.retention.text_fields import TEXT_EXPIRED, TextField, hashed_input, raw_left, text_fields
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
@@ -25,10 +25,16 @@ NO_TEXTS = "none"
 
 @dataclass(frozen=True)
 class Going:
-    """Whose texts go: SQL on a ledger row, and the tables that it asks."""
+    """Whose texts go: SQL on a ledger row, and the tables that it asks. Where `only_input`, the others stay, and the
+    input's sha256 as well.
+    """
 
     lines: str
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    only_input: bool = False
+
+    def fields(self, stream: Stream) -> Mapping[str, TextField]:
+        return {"input": hashed_input()} if self.only_input else text_fields(stream)
 
 
 ALL = Going("true")
@@ -58,12 +64,12 @@ def write_without_texts(settings: Settings, stream: Stream, day: date, going: Go
 
 def without_texts(stream: Stream, columns: list[str], going: Going) -> str:
     """The query from the rows of a file, `rows`, to the same rows without their texts."""
-    fields = {name: field for name, field in text_fields(stream).items() if name in columns}
-    had_text = " or ".join(f"({field.has_text})" for field in fields.values())
+    fields = {name: one for name, one in going.fields(stream).items() if name in columns}
+    had_text = " or ".join(f"({one.has_text})" for one in fields.values())
     of_sound = f"dead_letter_reason is null and ({going.lines})"
     made = {
-        name: f"case when {of_sound} and {field.has_text} then {field.left} else {name} end::varchar"
-        for name, field in fields.items()
+        name: f"case when {of_sound} and {one.has_text} then {one.left} else {name} end::varchar"
+        for name, one in fields.items()
     }
     made["raw"] = f"case when dead_letter_reason is not null and ({going.lines}) then {raw_left(stream)} else raw end"
     made["dead_letter_detail"] = (

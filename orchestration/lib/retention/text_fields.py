@@ -36,6 +36,14 @@ def text_fields(stream: Stream) -> Mapping[str, TextField]:
     return _FIELDS[stream.name]
 
 
+def hashed_input() -> TextField:
+    """The input with its sha256 in place of its texts, which are kept elsewhere (text_store.py)."""
+    has_text = _FIELDS["inferences"]["input"].has_text
+    elements = _elements("input", "$.retrieved", _CHUNK)
+    sha256 = "'\"' || sha256(input) || '\"'"
+    return TextField(has_text, _object("input", ("features",), retrieved=elements, text_sha256=sha256))
+
+
 def raw_left(stream: Stream) -> str:
     """SQL for what is left of a dead letter's line: who sent it, where that is no text."""
     if stream.name != "feedback":
@@ -122,7 +130,8 @@ _FIELDS: dict[str, dict[str, TextField]] = {
     "inferences": {
         "params": TextField(_HAS_WORDS, _NUMBERS),
         "input": TextField(
-            f"({_has_other('input', ('features', 'retrieved'))} or {_have_text('input', '$.retrieved', _CHUNK)})",
+            f"({_has_other('input', ('features', 'retrieved', 'text_sha256'))} "
+            f"or {_have_text('input', '$.retrieved', _CHUNK)})",
             _object("input", ("features",), retrieved=_elements("input", "$.retrieved", _CHUNK)),
         ),
         "output": TextField(

@@ -21,9 +21,9 @@ from orchestration.lib.erasure.compact import write_warehouse_anew
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.landing import landing_files
 from orchestration.lib.ledger import ledger_metadata_by_key, ledger_path, ledger_versions
-from orchestration.lib.retention import findings
+from orchestration.lib.retention import findings, text_store
 from orchestration.lib.retention.due import Due, due_texts
-from orchestration.lib.retention.ledger_texts import BEFORE, TEXTS, Going, write_without_texts
+from orchestration.lib.retention.ledger_texts import BEFORE, NO_TEXTS, TEXTS, Going, write_without_texts
 from orchestration.lib.retention.policy import RetentionPolicy
 from orchestration.lib.retention.warehouse_texts import clear_texts
 from orchestration.lib.settings import Settings
@@ -106,6 +106,8 @@ def _take_out(settings: Settings, due: Sequence[Due], *, tell: Tell) -> None:
             going.append(one.going(connection))
             _note_lines(settings, connection, one, going[-1])
             findings.keep_findings(settings, connection, one.stream.name, one.day)
+            if one.only_input:
+                text_store.keep_inputs(settings, one.day, going[-1])
     _reached("findings kept", tell)
     for one, lines in zip(due, going, strict=True):
         write_without_texts(settings, one.stream, one.day, lines, left=one.left)
@@ -136,6 +138,10 @@ def _finish(settings: Settings, *, tell: Tell) -> None:
         write_warehouse_anew(settings, tell=tell)
         _reached("warehouse written anew", tell)
     _forget_orphans(settings)
+    left = ledger_metadata_by_key(settings, INFERENCES, (TEXTS,))[TEXTS]
+    for day in text_store.stored_days(settings):
+        if left.get(day) in (None, NO_TEXTS):
+            text_store.remove_inputs(settings, day)
     (settings.data_dir / _UNDER_WAY).unlink()
 
 
