@@ -1,13 +1,12 @@
 """Bytes of the ledger a million inferences under each storage policy of `privacy.yml`.
 
 Prompts of 1 to 2 KB, outputs of 0.5 KB with the log probability of each token, from `benchmarks/masking.py`'s words.
-What is sampled is measured once the attribution window is over, with feedback on 5 % of the inferences.
+What is sampled or hashed is measured once the attribution window is over, with feedback on 5 % of the inferences.
 """
 
 import argparse
 import json
 import random
-import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -18,8 +17,11 @@ import yaml
 from benchmarks.masking import DAY, SYLLABLES, load
 from orchestration.contracts.inference import INFERENCES
 from orchestration.lib.ledger import ledger_path
+from orchestration.lib.privacy.policy import StreamPolicy, load_policy
 from orchestration.lib.retention.due import sampled
 from orchestration.lib.retention.ledger_texts import write_without_texts
+from orchestration.lib.retention.text_store import keep_inputs
+from orchestration.lib.retention.text_store import path_of as inputs_path
 from orchestration.lib.settings import Settings
 
 RESULT = Path(__file__).parent / "results" / "storage_policies.json"
@@ -31,6 +33,7 @@ POLICIES: dict[str, dict[str, str]] = {
     "text: truncated(100), logprobs: drop": {"text": "truncated(100)", "logprobs": "drop"},
     "text: sampled(0.1)": {"text": "sampled(0.1)"},
     "text: sampled(0)": {"text": "sampled(0)"},
+    "text: hashed": {"text": "hashed"},
 }
 WITH_FEEDBACK = 0.05
 
@@ -59,14 +62,18 @@ def write_landing(data_dir: Path, *, events: int, seed: int) -> int:
     return (folder / "events.jsonl").stat().st_size
 
 
-def after_the_window(data_dir: Path, share: float) -> int:
-    """The bytes of the day's file once the texts have gone that no feedback asked for."""
+def after_the_window(data_dir: Path, stored: StreamPolicy) -> tuple[int, int]:
+    """The bytes of the day's file once the texts have gone that no feedback asked for, and of what is elsewhere."""
     settings = Settings.from_env({"FEEDBACK_DATA_DIR": str(data_dir)})
     path = Path(settings.ledger_url) / ledger_path(INFERENCES.name, DAY)
     ids = pq.read_table(path, columns=["request_id"])
     judged = ids.slice(0, round(len(ids) * WITH_FEEDBACK))
-    write_without_texts(settings, INFERENCES, DAY, sampled(share, judged), left=f"sampled({share:g})")
-    return path.stat().st_size
+    going = sampled(stored.text_share or 0.0, judged, only_input=stored.hashes_input)
+    if stored.hashes_input:
+        keep_inputs(settings, DAY, going)
+    write_without_texts(settings, INFERENCES, DAY, going, left=str(stored.text_in_the_end))
+    elsewhere = data_dir / inputs_path(DAY)
+    return path.stat().st_size, elsewhere.stat().st_size if stored.hashes_input else 0
 
 
 def main() -> None:
@@ -80,11 +87,12 @@ def main() -> None:
         for name, policy in POLICIES.items():
             (root / "privacy.yml").write_text(yaml.safe_dump({"streams": {"inferences": policy}}), encoding="utf-8")
             seconds, partition = load(root, {"FEEDBACK_PRIVACY": str(root / "privacy.yml")})
-            stored = partition.bytes
-            if share := re.fullmatch(r"sampled\((.*)\)", policy.get("text", "")):
-                stored = after_the_window(root, float(share[1]))
+            ledger, elsewhere = partition.bytes, 0
+            if (stored := load_policy(root / "privacy.yml").of(INFERENCES.name)).text_share is not None:
+                ledger, elsewhere = after_the_window(root, stored)
             result[name] = {
-                "mb_a_million": round(stored / given.events),
+                "mb_a_million": round(ledger / given.events),
+                **({"elsewhere_mb_a_million": round(elsewhere / given.events)} if elsewhere else {}),
                 "cpu_microseconds_a_line": round(seconds / given.events * 1e6),
             }
     finally:

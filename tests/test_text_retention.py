@@ -346,11 +346,9 @@ def test_hashed_inputs_are_kept_elsewhere(built: Platform, tmp_path: Path) -> No
     )
     # What no line has any more goes with an erasure, and all of it with the lifetime of texts.
     settings = settings_of(platform)
-    ledgered.rewrite(
-        settings, INFERENCES, OLD[0],
-        [Line("inferences", str(OLD[0]), f"landing/inferences/dt={OLD[0]}/world.jsonl", n, ERASE) for n in range(1, 20)],
-        Names.of(["quiet-39"]), "er_0123456789abcdef",
-    )  # fmt: skip
+    file = f"landing/inferences/dt={OLD[0]}/world.jsonl"
+    erased = [Line("inferences", str(OLD[0]), file, n, ERASE) for n in range(1, 20)]
+    ledgered.rewrite(settings, INFERENCES, OLD[0], erased, Names.of(["quiet-39"]), "er_0123456789abcdef")
     forget_inputs(settings, Names.of(["quiet-39"]))
     left = {row["input"] for row in platform.query(f"select input from {texts}")}
     assert '{"prompt":"asked of <ERASED>"}' in left and '{"prompt":"asked of quiet-39"}' not in left
