@@ -92,11 +92,10 @@ class Catalog:
         # One that comes back was killed between two renames: it is none of these, and not yet one of the others.
         return {name: one for name, one in told.items() if self.store.exists(f"{self.dataset}/{name}/manifest.json")}
 
-    def withdraw(self, versions: Mapping[str, Mapping[str, Any]], *, gate: str = WITHDRAWN) -> None:
+    def withdraw(self, versions: Mapping[str, Mapping[str, Any]], *, are_replaced: bool = True) -> None:
         """Notes versions as withdrawn: no partition has them any more, and nobody is led to them.
 
-        What is noted as their partitions' `gate` says whether another version is to be published there: for WITHDRAWN
-        one is, for PASSED the partition has had its time.
+        Unless they `are_replaced`, no other version is published for their partitions: these have had their time.
         """
         known = self.withdrawn()
         partitions = self.partitions()
@@ -105,7 +104,9 @@ class Catalog:
             known.setdefault(version, {**told, "partitions": had or [version[:10]], "successor": None})
         self._write(_WITHDRAWN_FILE, dict(sorted(known.items())))
         left = {
-            day: PartitionRecord(None, gate) if record.version in known else record
+            day: PartitionRecord(None, WITHDRAWN if are_replaced else record.gate)
+            if record.version in known
+            else record
             for day, record in partitions.items()
         }
         if left != partitions:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestration.lib.catalog import WITHDRAWN, Catalog, datasets, withdrawn_text
+from orchestration.lib.catalog import Catalog, datasets, withdrawn_text
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import Plan
 from orchestration.lib.erasure.search import Search
@@ -53,15 +53,15 @@ def versions_that_hold(settings: Settings, plan: Plan, user_id: str | None, name
 
 
 def withdraw(
-    settings: Settings, versions: Mapping[str, list[str]], why: Mapping[str, str], *, gate: str = WITHDRAWN
+    settings: Settings, versions: Mapping[str, list[str]], why: Mapping[str, str], *, are_replaced: bool = True
 ) -> None:
     """Withdraws versions, whole or again: first nobody is led to them, then their content goes.
 
-    `why` has the `reason`, and more; `gate` is what is noted of their partitions (`Catalog.withdraw`).
+    `why` has the `reason`, and more; whether others take their place is told to `Catalog.withdraw`.
     """
     for dataset, of_dataset in versions.items():
         catalog = Catalog(settings, dataset)
-        catalog.withdraw(dict.fromkeys(of_dataset, why), gate=gate)
+        catalog.withdraw(dict.fromkeys(of_dataset, why), are_replaced=are_replaced)
         for version, told in catalog.withdrawn().items():
             if version in of_dataset:
                 _empty(Path(catalog.store.full(f"{dataset}/{version}")), catalog.manifest(version), told)

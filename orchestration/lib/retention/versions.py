@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from orchestration.lib.catalog import PASSED, Catalog, datasets
+from orchestration.lib.catalog import Catalog, datasets
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.search import Search
 from orchestration.lib.erasure.withdrawal import withdraw
@@ -46,7 +46,7 @@ def expire_versions(
         told.versions += len(going)
         # What a killed run left half done is among those that are withdrawn already.
         before = [version for version, one in catalog.withdrawn().items() if one["reason"] == REASON]
-        withdraw(settings, {name: [*going, *before]}, {"reason": REASON}, gate=PASSED)
+        withdraw(settings, {name: [*going, *before]}, {"reason": REASON}, are_replaced=False)
     tell(f"{told.versions:,} dataset versions from before {oldest} are withdrawn, {told.held:,} are held")
     return told
 
