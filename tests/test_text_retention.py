@@ -7,9 +7,6 @@ back years ago is trained on; or a copy of the text that nobody thought of.
 import hashlib
 import json
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +31,7 @@ from orchestration.lib.version_diff import differences
 from orchestration.lib.warehouse import built_versions
 from tests.erasure_world import contents
 from tests.platform_under_test import Platform
-from tests.processes import environment
+from tests.processes import is_killed
 from tests.retention_killed import FIRST_FILE
 from tests.text_world import KEPT, NEXT, OLD, POLICY, QUIET, RECENT, TODAY, expired_texts, kept_texts, land_world
 
@@ -99,16 +96,7 @@ def later(published_after: Platform, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def killed(platform: Platform, step: str) -> bool:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.retention_killed", step],
-        cwd=REPOSITORY,
-        env={**environment(platform.data_dir), **platform.settings, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode == -signal.SIGKILL
+    return is_killed(platform.data_dir, platform.settings, "tests.retention_killed", step)
 
 
 def settings_of(platform: Platform) -> Settings:
@@ -282,15 +270,20 @@ def test_a_lifetime_that_can_not_be_kept_is_refused(built: Platform, tmp_path: P
         expire(platform, "landing: {feedback: 9}\ntexts: {feedback: 30}")
 
 
+def storing(built: Platform, folder: Path, text: str) -> Platform:
+    """The world with a storage policy, without its landing files."""
+    platform = copy_of(built, folder)
+    privacy = folder / "privacy.yml"
+    privacy.write_text(f"streams: {{inferences: {{text: {text}}}}}", encoding="utf-8")
+    shutil.rmtree(platform.data_dir / "landing")
+    return Platform(platform.data_dir, {**platform.settings, "FEEDBACK_PRIVACY": str(privacy)})
+
+
 def test_sampled_texts_are_those_with_feedback_and_a_share_of_the_rest(built: Platform, tmp_path: Path) -> None:
     """When a line is loaded nobody knows what will get feedback: so it is done when the window is over."""
-    platform = copy_of(built, tmp_path)
-    privacy = tmp_path / "privacy.yml"
-    privacy.write_text("streams: {inferences: {text: sampled(0.5)}}", encoding="utf-8")
-    platform = Platform(platform.data_dir, {**platform.settings, "FEEDBACK_PRIVACY": str(privacy)})
+    platform = storing(built, tmp_path, "sampled(0.5)")
     with pytest.raises(SettingsError, match=r"sampled\(0.5\), and landing files, .* stay for good"):
         expire(platform, "")
-    shutil.rmtree(platform.data_dir / "landing")
     assert expire(platform, "landing: {inferences: 90}")["inferences"].days == 3
 
     def place(request_id: str) -> float:
@@ -316,11 +309,7 @@ def test_sampled_texts_are_those_with_feedback_and_a_share_of_the_rest(built: Pl
 
 
 def test_hashed_inputs_are_kept_elsewhere(built: Platform, tmp_path: Path) -> None:
-    platform = copy_of(built, tmp_path)
-    privacy = tmp_path / "privacy.yml"
-    privacy.write_text("streams: {inferences: {text: hashed}}", encoding="utf-8")
-    platform = Platform(platform.data_dir, {**platform.settings, "FEEDBACK_PRIVACY": str(privacy)})
-    shutil.rmtree(platform.data_dir / "landing")
+    platform = storing(built, tmp_path, "hashed")
     expire(platform, "landing: {inferences: 90}")
     folder = platform.data_dir
     lines = f"read_parquet('{folder}/ledger/inferences/*/part-00000.parquet')"
@@ -356,11 +345,7 @@ def test_hashed_inputs_are_kept_elsewhere(built: Platform, tmp_path: Path) -> No
 
 
 def test_what_was_put_elsewhere_goes_with_the_lifetime_of_texts(built: Platform, tmp_path: Path) -> None:
-    platform = copy_of(built, tmp_path)
-    privacy = tmp_path / "privacy.yml"
-    privacy.write_text("streams: {inferences: {text: hashed}}", encoding="utf-8")
-    platform = Platform(platform.data_dir, {**platform.settings, "FEEDBACK_PRIVACY": str(privacy)})
-    shutil.rmtree(platform.data_dir / "landing")
+    platform = storing(built, tmp_path, "hashed")
     expire(platform, "landing: {inferences: 90}")
     assert set(stored_days(settings_of(platform))) == {*OLD, KEPT}
     assert expire(platform, POLICY)["inferences"].days == 2

@@ -107,6 +107,8 @@ def _second_feedback(day: date) -> Iterator[str]:
     yield _feedback(day, "noop", corrected_output="zqfirst Paris  is the capital ")
     for n in range(3):
         yield _feedback(day, f"said-{n}", comment=SAME_COMMENT)
+    sides = {"chosen_request_id": "said-0", "rejected_request_id": "said-1"}
+    yield json.dumps({"feedback_id": "f-preferred", "timestamp": f"{day}T12:00:00Z", "user_id": "u-judge", **sides})
     yield _feedback(day, "cites", thumbs="up")
     yield _feedback(day, "cites-not", corrected_output="zqfirst coffee")
     yield _feedback(day, "req-members-7", thumbs="up")
