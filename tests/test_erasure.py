@@ -22,7 +22,7 @@ from orchestration.lib.erasure.steps import STEPS
 from orchestration.lib.settings import REPOSITORY, Settings
 from tests.erasure_world import DAYS, ERASE, NAMESAKE, PERSON, contents, land_world, planted
 from tests.platform_under_test import Platform
-from tests.processes import is_killed
+from tests.processes import environment, is_killed
 from tests.traffic import land
 
 RECIPES = ("feedback", "sft", "preference")
