@@ -81,10 +81,14 @@ final as (
 
 -- What was found before the texts of one of both went.
 findings as (
-    {{ text_findings('int_inference_conflicts', {
-        'request_id': 'VARCHAR', 'received_date': 'DATE', 'source_file': 'VARCHAR', 'source_line': 'BIGINT',
-        'raw': 'VARCHAR',
-    }) }}
+    select kept.*
+    from (
+        {{ text_findings('int_inference_conflicts', {
+            'request_id': 'VARCHAR', 'received_date': 'DATE', 'source_file': 'VARCHAR', 'source_line': 'BIGINT',
+            'raw': 'VARCHAR',
+        }) }}
+    ) as kept
+    semi join repeated using (received_date, source_file, source_line)
 )
 
 select * from final

@@ -136,7 +136,7 @@ def _take_out(settings: Settings, plan: Plan, names: Names, *, tell: Tell) -> No
         of_day.setdefault(line.source_file, {})[line.source_line] = erased if line.what == ERASE else None
     _rewrite(settings, changes, names, tell=tell, plan=plan)
     lines = [(one.stream, one.day, one.source_file, one.source_line) for one in plan.lines if one.what == ERASE]
-    forget_findings(settings, names, lines)
+    forget_findings(settings, names, [*plan.feedback_ids, *plan.request_ids], lines)
     forget_inputs(settings, names)
 
 

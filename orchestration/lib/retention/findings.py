@@ -134,11 +134,14 @@ def keep_findings(settings: Settings, connection: duckdb.DuckDBPyConnection, str
     _put(settings, path, (pa.Table.from_batches([batch]).cast(SCHEMA) for batch in reader))
 
 
-def forget_findings(settings: Settings, names: Names, lines: Iterable[tuple[str, str, str, int]]) -> None:
-    """Takes out what is of erased people: the findings of their lines, and those in which one of their ids stands.
+def forget_findings(
+    settings: Settings, names: Names, ids: Iterable[str], lines: Iterable[tuple[str, str, str, int]]
+) -> None:
+    """Takes out what is of erased people: the findings of their lines and ids, and those in which a name stands.
 
     A line is its stream, received date, file and number.
     """
+    of_events = pa.table([list(ids)], pa.schema([("id", pa.string())]))
     erased = pa.Table.from_pylist([dict(zip(_PLACE, line, strict=True)) for line in lines], _LINES)
     for path in (one for one in stored_paths(settings) if day_of(one)):
         rows = _rows_of(settings, path)
@@ -146,6 +149,11 @@ def forget_findings(settings: Settings, names: Names, lines: Iterable[tuple[str,
             connection.register("erased", erased)
             with_line = f"select finding from ({_WITH_LINE.format(rows)})"
             theirs = connection.execute(f"{with_line} semi join erased using ({', '.join(_PLACE)})").fetchall()
+            connection.register("of_events", of_events)
+            with_id = (
+                "(finding ->> 'feedback_id') in (from of_events) or (finding ->> 'request_id') in (from of_events)"
+            )
+            theirs += connection.execute(f"select finding from {rows} where {with_id}").fetchall()
             for pattern in names.patterns:
                 named = connection.execute(f"select finding from {rows} where regexp_matches(finding, ?)", [pattern])
                 theirs += [(one,) for (one,) in named.fetchall() if names.are_in(one.encode())]

@@ -92,12 +92,16 @@ final as (
 
 -- What was found before the texts went.
 findings as (
-    {{ text_findings('int_chunk_shares', {
-        'feedback_id': 'VARCHAR', 'request_id': 'VARCHAR', 'position': 'BIGINT', 'chunk_id': 'VARCHAR',
-        'document_id': 'VARCHAR', 'index_version': 'VARCHAR', 'rank': 'DOUBLE', 'score': 'DOUBLE', 'is_cited': 'BOOLEAN',
-        'overlap': 'DOUBLE', 'reward': 'DOUBLE', 'is_explicit': 'BOOLEAN', 'share_equal': 'DOUBLE',
-        'share_rank_discount': 'DOUBLE', 'share_cited': 'DOUBLE', 'attributed_date': 'DATE',
-    }) }}
+    select kept.*
+    from (
+        {{ text_findings('int_chunk_shares', {
+            'feedback_id': 'VARCHAR', 'request_id': 'VARCHAR', 'position': 'BIGINT', 'chunk_id': 'VARCHAR',
+            'document_id': 'VARCHAR', 'index_version': 'VARCHAR', 'rank': 'DOUBLE', 'score': 'DOUBLE', 'is_cited': 'BOOLEAN',
+            'overlap': 'DOUBLE', 'reward': 'DOUBLE', 'is_explicit': 'BOOLEAN', 'share_equal': 'DOUBLE',
+            'share_rank_discount': 'DOUBLE', 'share_cited': 'DOUBLE', 'attributed_date': 'DATE',
+        }) }}
+    ) as kept
+    semi join pairs using (feedback_id, attributed_date)
 )
 
 select * from findings

@@ -98,10 +98,14 @@ final as (
 
 -- What was found before the texts went.
 findings as (
-    {{ text_findings('int_output_uncertainties', {
-        'request_id': 'VARCHAR', 'source_file': 'VARCHAR', 'source_line': 'BIGINT', 'low_confidence': 'DOUBLE',
-        'uncertain_score': 'DOUBLE', 'ensemble_disagreement': 'DOUBLE', 'received_date': 'DATE',
-    }) }}
+    select kept.*
+    from (
+        {{ text_findings('int_output_uncertainties', {
+            'request_id': 'VARCHAR', 'source_file': 'VARCHAR', 'source_line': 'BIGINT', 'low_confidence': 'DOUBLE',
+            'uncertain_score': 'DOUBLE', 'ensemble_disagreement': 'DOUBLE', 'received_date': 'DATE',
+        }) }}
+    ) as kept
+    semi join first_lines using (received_date, source_file, source_line)
 )
 
 select * from findings
