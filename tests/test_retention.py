@@ -1,6 +1,7 @@
 """Landing files that have had their time: which go, which stay, and what the ledger has of them afterwards."""
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from orchestration.lib.erasure.events import land_erasure
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import open_plans
 from orchestration.lib.ledger import ledger_path, load_partition
+from orchestration.lib.recipe import load_recipe
 from orchestration.lib.retention import findings
 from orchestration.lib.retention.landing import Expired, expire_landing_files
 from orchestration.lib.retention.policy import RetentionPolicy, load_policy
-from orchestration.lib.settings import Settings, SettingsError
+from orchestration.lib.settings import REPOSITORY, Settings, SettingsError
+from orchestration.lib.snapshot import snapshot_query
 from tests.traffic import inference, land, thumbs
 
 DAYS = [date(2024, 6, n) for n in (1, 2, 3, 4)]
@@ -135,3 +138,17 @@ def test_findings_of_who_is_erased_go_by_line_and_by_id_of_any_length(tmp_path: 
     findings.forget_findings(settings, Names.of(["named-by-others"]), ["f1"], lines)
     left = [(row["model"], json.loads(row["finding"])) for row in pq.read_table(path).to_pylist()]
     assert left == [rows[1], rows[2], rows[4]]
+
+
+def test_a_recipe_leaves_out_rows_without_texts_if_it_asks_for_texts() -> None:
+    """Numbers of a row do not go with its texts."""
+    recipe = load_recipe(REPOSITORY / "recipes" / "feedback.yml")
+    columns = {"feedback_id": "Its id.", "request_id": "The input.", "reward": "A value.", "attributed_date": "When."}
+    numbers = replace(recipe, columns=columns, description="No comment.", split=None, values={})
+    asking = [
+        recipe,
+        replace(numbers, where="length(comment) > 9"),
+        replace(numbers, columns={**columns, "asked": "…"}, values={"asked": "input ->> '$.prompt'"}),
+    ]
+    assert all("is_text_expired" in snapshot_query(one, DAYS[0]) for one in asking)
+    assert "is_text_expired" not in snapshot_query(numbers, DAYS[0])

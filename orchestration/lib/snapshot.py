@@ -23,6 +23,8 @@ from orchestration.lib.sampling import DRAWS, draw, draws_query, kept, stages
 PARQUET = "format parquet, compression zstd, compression_level 3, row_group_size 20480"
 # The column of a snapshot that says which split a row is in; its files say it by their names.
 SPLIT = "__split"
+# The fields of a recipe in which a column's name is only a word.
+_PROSE = ("name", "description", "license", "limits")
 # The column of a snapshot that has a hash of the source's row, where the source keeps one.
 SOURCE_HASH = "__source_hash"
 
@@ -89,8 +91,9 @@ def _needs_texts(recipe: Recipe) -> bool:
     """Whether a row without its texts, since their lifetime is over, would be half empty. Functions leave it out."""
     if recipe.source != "attributed_feedback":
         return False
-    told = json.dumps(recipe.to_dict(), ensure_ascii=False)
-    return any(re.search(rf"\b{column}\b", told) for column in TEXTS_OF_PAIR)
+    told = {field: value for field, value in recipe.to_dict().items() if field not in _PROSE}
+    asked = json.dumps({**told, "columns": list(recipe.columns)}, ensure_ascii=False)
+    return any(re.search(rf"\b{column}\b", asked) for column in TEXTS_OF_PAIR)
 
 
 def _literal(value: Any) -> str:
