@@ -1,6 +1,7 @@
 """Bytes of the ledger a million inferences under each storage policy of `privacy.yml`.
 
 Prompts of 1 to 2 KB, outputs of 0.5 KB with the log probability of each token, from `benchmarks/masking.py`'s words.
+What is sampled or hashed is measured once the attribution window is over, with feedback on 5 % of the inferences.
 """
 
 import argparse
@@ -10,10 +11,19 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import yaml
 
 from benchmarks.masking import DAY, load
 from benchmarks.traffic import SYLLABLES
+from orchestration.contracts.inference import INFERENCES
+from orchestration.lib.ledger import ledger_path
+from orchestration.lib.privacy.policy import StreamPolicy, load_policy
+from orchestration.lib.retention.due import sampled
+from orchestration.lib.retention.ledger_texts import write_without_texts
+from orchestration.lib.retention.text_store import keep_inputs
+from orchestration.lib.retention.text_store import path_of as inputs_path
+from orchestration.lib.settings import Settings
 
 RESULT = Path(__file__).parent / "results" / "storage_policies.json"
 POLICIES: dict[str, dict[str, str]] = {
@@ -22,7 +32,11 @@ POLICIES: dict[str, dict[str, str]] = {
     "text: truncated(500)": {"text": "truncated(500)"},
     "text: truncated(500), logprobs: drop": {"text": "truncated(500)", "logprobs": "drop"},
     "text: truncated(100), logprobs: drop": {"text": "truncated(100)", "logprobs": "drop"},
+    "text: sampled(0.1)": {"text": "sampled(0.1)"},
+    "text: sampled(0)": {"text": "sampled(0)"},
+    "text: hashed": {"text": "hashed"},
 }
+WITH_FEEDBACK = 0.05
 
 
 def write_landing(data_dir: Path, *, events: int, seed: int) -> int:
@@ -49,6 +63,20 @@ def write_landing(data_dir: Path, *, events: int, seed: int) -> int:
     return (folder / "events.jsonl").stat().st_size
 
 
+def after_the_window(data_dir: Path, stored: StreamPolicy) -> tuple[int, int]:
+    """The bytes of the day's file once the texts have gone that no feedback asked for, and of what is elsewhere."""
+    settings = Settings.from_env({"FEEDBACK_DATA_DIR": str(data_dir)})
+    path = Path(settings.ledger_url) / ledger_path(INFERENCES.name, DAY)
+    ids = pq.read_table(path, columns=["request_id"])
+    judged = ids.slice(0, round(len(ids) * WITH_FEEDBACK))
+    going = sampled(stored.text_share or 0.0, judged, only_input=stored.hashes_input)
+    if stored.hashes_input:
+        keep_inputs(settings, DAY, going)
+    write_without_texts(settings, INFERENCES, DAY, going, left=str(stored.text_in_the_end))
+    elsewhere = data_dir / inputs_path(DAY)
+    return path.stat().st_size, elsewhere.stat().st_size if stored.hashes_input else 0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=20_000)
@@ -60,8 +88,12 @@ def main() -> None:
         for name, policy in POLICIES.items():
             (root / "privacy.yml").write_text(yaml.safe_dump({"streams": {"inferences": policy}}), encoding="utf-8")
             seconds, partition = load(root, {"FEEDBACK_PRIVACY": str(root / "privacy.yml")})
+            ledger, elsewhere = partition.bytes, 0
+            if (stored := load_policy(root / "privacy.yml").of(INFERENCES.name)).text_share is not None:
+                ledger, elsewhere = after_the_window(root, stored)
             result[name] = {
-                "mb_a_million": round(partition.bytes / given.events),
+                "mb_a_million": round(ledger / given.events),
+                **({"elsewhere_mb_a_million": round(elsewhere / given.events)} if elsewhere else {}),
                 "cpu_microseconds_a_line": round(seconds / given.events * 1e6),
             }
     finally:

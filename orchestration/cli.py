@@ -123,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("erasure_id", metavar="ID")
     verify.set_defaults(do=_verify)
 
+    retain = commands.add_parser("retain", help="let go what is over its time by the retention policy, now")
+    retain.set_defaults(do=_retain)
+
     register = commands.add_parser("register-model", help="tell on which dataset versions a model was trained")
     register.add_argument("--model", required=True, metavar="NAME", help="the model, with its version")
     register.add_argument(
@@ -396,6 +399,16 @@ def _verify(parser: argparse.ArgumentParser, settings: Settings, given: argparse
     from orchestration.lib.erasure.report import verify_report
 
     print(verify_report(settings, given.erasure_id))
+    return EXIT_OK
+
+
+def _retain(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.names import RETENTION_JOB
+    from orchestration.lib.runs import run_once
+
+    if failure := run_once(settings, RETENTION_JOB, tell=_tell):
+        print(f"\nattribution retain: {failure}", file=sys.stderr)
+        return EXIT_STOPPED
     return EXIT_OK
 
 

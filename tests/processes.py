@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -27,6 +28,20 @@ def start(
         text=True,
         start_new_session=True,
     )
+
+
+def is_killed(data_dir: Path, settings: Mapping[str, str], module: str, *arguments: str) -> bool:
+    """Runs a module of the tests that kills its own process at some step; whether it came that far."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=REPOSITORY,
+        env={**environment(data_dir), **settings, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode == -signal.SIGKILL
 
 
 def stop(process: subprocess.Popen[str]) -> None:

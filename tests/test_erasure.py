@@ -7,7 +7,6 @@ The failure that this prevents: a copy that nobody thought of.
 import json
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from orchestration.lib.erasure.steps import STEPS
 from orchestration.lib.settings import REPOSITORY, Settings
 from tests.erasure_world import DAYS, ERASE, NAMESAKE, PERSON, contents, land_world, planted
 from tests.platform_under_test import Platform
-from tests.processes import environment
+from tests.processes import environment, is_killed
 from tests.traffic import land
 
 RECIPES = ("feedback", "sft", "preference")
@@ -82,16 +81,7 @@ def erased(before: Platform, tmp_path_factory: pytest.TempPathFactory) -> Platfo
 
 def _killed(platform: Platform, half: str, step: str) -> bool:
     """Does half of an erasure in a process that is killed when it has done a step; whether it came that far."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.erasure_killed", half, step],
-        cwd=REPOSITORY,
-        env={**environment(platform.data_dir), **platform.settings, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode == -signal.SIGKILL
+    return is_killed(platform.data_dir, platform.settings, "tests.erasure_killed", half, step)
 
 
 def _files(platform: Platform) -> Iterator[Path]:

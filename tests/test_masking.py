@@ -314,6 +314,8 @@ def test_a_changed_policy_makes_other_days(tmp_path: Path) -> None:
             "streams: {feedback: {masking: {email: maks}}}",
             "streams.feedback.masking.email is 'maks'; write one of mask, hash",
         ),
+        ("streams: {feedback: {text: sampled(0.1)}}", "it is for inferences, which get feedback; write full"),
+        ("streams: {inferences: {text: sampled(2)}}", "write full, hashed, truncated(N) or sampled(P)"),
         ("streams: {feedback: {fields: {comment: keep}}}", "streams.feedback.fields.comment must be a mapping"),
         ("user_id_fields: customer_id", "user_id_fields must be a list"),
         ("names: large", "names is 'large'; write none, spacy:<model> or gliner:"),

@@ -1,20 +1,27 @@
 """Landing files that have had their time: which go, which stay, and what the ledger has of them afterwards."""
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.inference import INFERENCES
 from orchestration.lib.erasure.apply import apply_erasures
 from orchestration.lib.erasure.events import land_erasure
+from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import open_plans
 from orchestration.lib.ledger import ledger_path, load_partition
+from orchestration.lib.recipe import load_recipe
+from orchestration.lib.retention import findings
 from orchestration.lib.retention.landing import Expired, expire_landing_files
 from orchestration.lib.retention.policy import RetentionPolicy, load_policy
-from orchestration.lib.settings import Settings, SettingsError
+from orchestration.lib.settings import REPOSITORY, Settings, SettingsError
+from orchestration.lib.snapshot import snapshot_query
 from tests.traffic import inference, land, thumbs
 
 DAYS = [date(2024, 6, n) for n in (1, 2, 3, 4)]
@@ -98,9 +105,50 @@ def test_who_is_held_is_erased_when_the_hold_ends(settings: Settings) -> None:
         ("landing: {inferences: 0}", "landing.inferences is 0"),
         ("hold: {days: [yesterday]}", "hold.days must be a list of days"),
         ("hold: {streams: [clicks]}", "hold.streams has 'clicks'"),
-        ("text: 3", "the file must be a mapping of landing, hold"),
+        ("text: 3", "the file must be a mapping of landing, texts, datasets, hold"),
+        (
+            "landing: {feedback: 9}\ntexts: {feedback: 8}",
+            "texts.feedback is 8, and landing files, which hold the texts, stay 9",
+        ),
+        ("datasets: 0", "datasets is 0; write a number of days from 1 on"),
     ],
 )
 def test_a_policy_that_is_no_good_is_named(settings: Settings, text: str, wrong: str) -> None:
     with pytest.raises(SettingsError, match=wrong):
         policy_of(settings, text)
+
+
+def test_findings_of_who_is_erased_go_by_line_and_by_id_of_any_length(tmp_path: Path) -> None:
+    """What stays would come back into the marts with the next build."""
+    settings = Settings.from_env({"FEEDBACK_DATA_DIR": str(tmp_path)})
+    line = {"received_date": str(DAYS[0]), "source_file": "f.jsonl"}
+    rows = [
+        ("int_feedback_receipts", {**line, "source_line": 1, "text_length": 9}),
+        ("int_feedback_receipts", {**line, "source_line": 2, "text_length": 9}),
+        ("int_output_uncertainties", {**line, "source_line": 1, "request_id": "another"}),
+        ("int_chunk_shares", {"feedback_id": "f1", "request_id": "r1"}),
+        ("int_chunk_shares", {"feedback_id": "f2", "request_id": "r2"}),
+        ("int_inference_conflicts", {"request_id": "r3", "raw": "named-by-others"}),
+    ]
+    path = tmp_path / "ledger" / findings.path_of("feedback", DAYS[0])
+    path.parent.mkdir(parents=True)
+    made = [{"model": model, "partition_date": DAYS[0], "finding": json.dumps(row)} for model, row in rows]
+    pq.write_table(pa.Table.from_pylist(made, findings.SCHEMA), path)
+    lines = [("feedback", str(DAYS[0]), "f.jsonl", 1)]
+    findings.forget_findings(settings, Names.of(["named-by-others"]), ["f1"], lines)
+    left = [(row["model"], json.loads(row["finding"])) for row in pq.read_table(path).to_pylist()]
+    assert left == [rows[1], rows[2], rows[4]]
+
+
+def test_a_recipe_leaves_out_rows_without_texts_if_it_asks_for_texts() -> None:
+    """Numbers of a row do not go with its texts."""
+    recipe = load_recipe(REPOSITORY / "recipes" / "feedback.yml")
+    columns = {"feedback_id": "Its id.", "request_id": "The input.", "reward": "A value.", "attributed_date": "When."}
+    numbers = replace(recipe, columns=columns, description="No comment.", split=None, values={})
+    asking = [
+        recipe,
+        replace(numbers, where="length(comment) > 9"),
+        replace(numbers, columns={**columns, "asked": "…"}, values={"asked": "input ->> '$.prompt'"}),
+    ]
+    assert all("is_text_expired" in snapshot_query(one, DAYS[0]) for one in asking)
+    assert "is_text_expired" not in snapshot_query(numbers, DAYS[0])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.lib.catalog import FAILED, PASSED, WITHDRAWN, Catalog, PartitionRecord
-from orchestration.lib.erasure.withdrawal import withdraw, withdrawn_difference
+from orchestration.lib.erasure.withdrawal import REASON, withdraw, withdrawn_difference
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import json_text
 
@@ -42,7 +42,8 @@ def add(catalog: Catalog, folder: Path, version: str) -> None:
 
 
 def withdraw_all(tmp_path: Path) -> None:
-    withdraw(Settings.from_env({"FEEDBACK_DATA_DIR": str(tmp_path)}), "er_0123456789abcdef", {"words": NAMES[1:]})
+    why = {"reason": REASON, "erasure_id": "er_0123456789abcdef"}
+    withdraw(Settings.from_env({"FEEDBACK_DATA_DIR": str(tmp_path)}), {"words": NAMES[1:]}, why)
 
 
 def test_content_goes_and_nobody_is_led_there(catalog: Catalog, tmp_path: Path) -> None:
@@ -80,3 +81,16 @@ def test_a_version_of_which_only_the_delta_named_somebody_comes_back(catalog: Ca
     assert not catalog.has(NAMES[1])
     add(catalog, tmp_path, NAMES[1])
     assert catalog.has(NAMES[1]) and NAMES[1] not in catalog.withdrawn()
+
+
+def test_a_version_that_had_its_time_has_no_successor(catalog: Catalog, tmp_path: Path) -> None:
+    """Its partition is not published again, unless it was held back by a gate before."""
+    catalog.record(DAYS[1], PartitionRecord(NAMES[1], FAILED))
+    settings = Settings.from_env({"FEEDBACK_DATA_DIR": str(tmp_path)})
+    withdraw(settings, {"words": NAMES[:2]}, {"reason": "retention"}, are_replaced=False)
+    gates = [record.gate for _, record in sorted(catalog.partitions().items())]
+    assert gates == [PASSED, FAILED, PASSED] and catalog.latest() is None
+    with pytest.raises(StateError, match=r"withdrawn \(retention\); use a later version"):
+        catalog.published(NAMES[0])
+    told = withdrawn_difference(settings, "words", NAMES[0], NAMES[2])
+    assert told and told.splitlines()[2].split() == ["unknown", "3", "3"]

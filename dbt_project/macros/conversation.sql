@@ -1,6 +1,7 @@
 {# A turn as readers of a conversation see it, from the lines of `inferences`. #}
 {% macro turn_columns() -%}
-    {{ return(['model_name', 'model_version', 'variant', 'endpoint', 'params', 'input', 'output', 'components', 'exposed']) }}
+    {{ return(['model_name', 'model_version', 'variant', 'endpoint', 'params', 'input', 'output', 'components', 'exposed',
+              'is_text_expired']) }}
 {%- endmacro %}
 
 {#

@@ -47,6 +47,7 @@
         feedback.extras as feedback_extras,
         inferences.extras as inference_extras,
         {{ schema_columns('feedback', 'inferences') }}
+        coalesce(feedback.is_text_expired or inferences.is_text_expired, false) as is_text_expired,
         pairs.reason as matched_by,
         pairs.feedback_source_file,
         pairs.feedback_source_line,

@@ -10,7 +10,9 @@
     case when {{ inferences }}.propensity > 0
         then coalesce(
             {{ json_text(inferences ~ '.output', '$.label') }},
-            md5({{ json_text(inferences ~ '.output', '$.text') }})
+            md5({{ json_text(inferences ~ '.output', '$.text') }}),
+            -- What is left of a text whose lifetime is over.
+            {{ json_text(inferences ~ '.output', '$.text_md5') }}
         )
     end as action,
     {{ significant_digits(inferences ~ '.propensity', 4) }} as propensity

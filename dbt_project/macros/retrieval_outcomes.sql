@@ -9,10 +9,13 @@ with answers as (
         case
             when reward > 0 then true
             when reward < 0 then false
+            when feedback_type = 'explicit_correction' and is_text_expired then coalesce(measures.is_same_text, false)
             when corrected_output is not null
                 then {{ same_text('corrected_output', "coalesce(output_text, '')") }}
         end as is_good_generation
     from {{ ref('attributed_feedback') }} as attributed_feedback
+    left join {{ ref('int_correction_measures') }} as measures
+        using (feedback_received_date, feedback_source_file, feedback_source_line)
     where {{ rows }}
         -- Feedback on a part or on a whole session is no judgement of the answer.
         and {{ is_about_the_answer('attributed_feedback') }}

@@ -84,16 +84,19 @@ class Catalog:
         return [n for n in names if self.store.exists(f"{self.dataset}/{n}/manifest.json")]
 
     def withdrawn(self) -> dict[str, dict[str, Any]]:
-        """The versions whose content is gone, each with why (`reason`, `erasure_id`), the partitions that had it
-        (`partitions`), and the version that took its place in the first of them, once there is one (`successor`).
+        """The versions whose content is gone, each with why (`reason`, perhaps `erasure_id`), the partitions that had
+        it (`partitions`), and the version that took its place in the first of them, once there is one (`successor`).
         """
         path = f"{self.dataset}/{_WITHDRAWN_FILE}"
         told = dict(self.store.read_json(path)) if self.store.exists(path) else {}
         # One that comes back was killed between two renames: it is none of these, and not yet one of the others.
         return {name: one for name, one in told.items() if self.store.exists(f"{self.dataset}/{name}/manifest.json")}
 
-    def withdraw(self, versions: Mapping[str, Mapping[str, Any]]) -> None:
-        """Notes versions as withdrawn: no partition has them any more, and nobody is led to them."""
+    def withdraw(self, versions: Mapping[str, Mapping[str, Any]], *, are_replaced: bool = True) -> None:
+        """Notes versions as withdrawn: no partition has them any more, and nobody is led to them.
+
+        Unless they `are_replaced`, no other version is published for their partitions: these have had their time.
+        """
         known = self.withdrawn()
         partitions = self.partitions()
         for version, told in versions.items():
@@ -101,7 +104,9 @@ class Catalog:
             known.setdefault(version, {**told, "partitions": had or [version[:10]], "successor": None})
         self._write(_WITHDRAWN_FILE, dict(sorted(known.items())))
         left = {
-            day: PartitionRecord(None, WITHDRAWN) if record.version in known else record
+            day: PartitionRecord(None, WITHDRAWN if are_replaced else record.gate)
+            if record.version in known
+            else record
             for day, record in partitions.items()
         }
         if left != partitions:
@@ -169,8 +174,15 @@ class Catalog:
 
 def withdrawn_text(dataset: str, version: str, told: Mapping[str, Any]) -> str:
     """Why a version is no more, and what to use in its place."""
-    successor = f"use its successor {told['successor']}" if told["successor"] else "it has no successor yet"
-    return f"version {version} of {dataset} was withdrawn ({told['reason']}, {told['erasure_id']}); {successor}"
+    if told["successor"]:
+        successor = f"use its successor {told['successor']}"
+    else:
+        successor = "it has no successor yet" if "erasure_id" in told else "use a later version"
+    return f"version {version} of {dataset} was withdrawn ({why_withdrawn(told)}); {successor}"
+
+
+def why_withdrawn(told: Mapping[str, Any]) -> str:
+    return f"{told['reason']}, {told['erasure_id']}" if "erasure_id" in told else str(told["reason"])
 
 
 def datasets(settings: Settings) -> list[str]:

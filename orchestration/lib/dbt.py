@@ -20,6 +20,7 @@ from orchestration.lib.encryption import READ_OPTION
 from orchestration.lib.experiments import load_experiments
 from orchestration.lib.feedback_rules import RULES_WINDOW_DAYS, declared_rules, load_rule_settings
 from orchestration.lib.ledger import ledger_rows
+from orchestration.lib.retention.findings import FOLDER as FINDINGS
 from orchestration.lib.settings import REPOSITORY, Settings
 
 PROJECT_DIR = REPOSITORY / "dbt_project"
@@ -145,9 +146,9 @@ def project_of(settings: Settings) -> Any:
 
 def _encrypted(settings: Settings, source: str, table: str, location: str) -> str:
     """The place of a source as it is read where it is encrypted; what is known of the runs is in clear."""
-    if source == "ledger":
+    if source == "ledger" and table != FINDINGS:
         return ledger_rows(settings, table)
-    return location.removesuffix(")") + f"{READ_OPTION})" if source == "enrichment" else location
+    return location.removesuffix(")") + f"{READ_OPTION})" if source in ("ledger", "enrichment") else location
 
 
 @cache

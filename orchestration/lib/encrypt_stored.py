@@ -17,6 +17,7 @@ from orchestration.lib.encryption import needed_key
 from orchestration.lib.landing import CHUNK_LINES
 from orchestration.lib.ledger import LEDGER_FILE
 from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.retention import findings, text_store
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
@@ -32,6 +33,10 @@ def encrypt_stored(settings: Settings, *, tell: Callable[[str], None]) -> str:
         days = [(stream.name, folder) for stream in LANDED_STREAMS for folder in ledger.folders(stream.name)]
         files = sum(_encrypt(settings, ledger, f"{stream}/{folder}/{LEDGER_FILE}") for stream, folder in days)
         tell(f"{files} ledger files encrypted")
+        for path in findings.stored_paths(settings):
+            _encrypt(settings, ledger, path)
+        for path in text_store.stored_days(settings).values():
+            _encrypt(settings, Store(str(settings.data_dir)), path)
         for folder in enrichment.folders(attribution_files.FOLDER):
             _encrypt(settings, enrichment, f"{attribution_files.FOLDER}/{folder}/{attribution_files.FILE}")
         tell(f"{_encrypt_versions(settings)} dataset versions encrypted")

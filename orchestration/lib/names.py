@@ -2,6 +2,7 @@
 
 ATTRIBUTION_JOB = "attribution_job"
 RETENTION = "retention"
+RETENTION_JOB = "retention_job"
 ERASURE_JOB = "erasure_job"
 APPLIED_ERASURES = "applied_erasures"
 ERASURE_REPORTS = "erasure_reports"

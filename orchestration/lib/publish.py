@@ -22,6 +22,7 @@ from orchestration.lib.made_with import made_with
 from orchestration.lib.parent_files import DATA, ROWS, hashes_query, parent_files
 from orchestration.lib.recipe import SOURCES, Recipe
 from orchestration.lib.recipe.label_noise import ISSUE, QUALITY
+from orchestration.lib.retention.ledger_texts import LOADED
 from orchestration.lib.row_hashes import HASHES
 from orchestration.lib.sample_weights import weight_facts
 from orchestration.lib.sampling import stage_counts
@@ -199,7 +200,7 @@ def _ledger_files(settings: Settings, day: date) -> list[dict[str, Any]]:
     ledger = Store(settings.ledger_url)
     files = []
     for stream in STREAMS:
-        told = ledger_metadata_by_key(settings, stream, ("schema_version", "ledger_version"))
+        told = ledger_metadata_by_key(settings, stream, ("schema_version", "ledger_version", LOADED))
         for folder in ledger.folders(stream.name):
             received = date.fromisoformat(folder.removeprefix("received_date="))
             if received <= day:
@@ -209,6 +210,8 @@ def _ledger_files(settings: Settings, day: date) -> list[dict[str, Any]]:
                         "bytes": f.bytes,
                         "schema_version": int(told["schema_version"][received]),
                         "ledger_version": told["ledger_version"][received],
+                        # With which it was loaded, where it has lost texts since: they are no other lines.
+                        **({LOADED: told[LOADED][received]} if received in told[LOADED] else {}),
                     }
                     for f in ledger.files(f"{stream.name}/{folder}")
                     if f.name == LEDGER_FILE

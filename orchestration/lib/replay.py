@@ -25,6 +25,8 @@ from orchestration.lib.ledger import ledger_metadata, ledger_path
 from orchestration.lib.made_with import differences_from
 from orchestration.lib.publish import decisive_settings
 from orchestration.lib.recipe import Recipe, load_recipe, load_recipes
+from orchestration.lib.retention import findings
+from orchestration.lib.retention.ledger_texts import LOADED
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import file_sha256
 
@@ -47,6 +49,7 @@ def replay(
         raise StateError(f"{into} is not empty; name a folder that is, so that nothing in it is taken for the past")
     linked = [_link_days(settings, stream, as_of, into) for stream in STREAMS]
     days = [day for of_stream in linked for day in of_stream]
+    _link_findings(settings, as_of, into)
     if not days:
         raise StateError(f"the ledger has no day up to {as_of}; it begins where `attribution run` first loaded one")
     tell(f"replaying {min(days)} to {as_of} from {len(days)} ledger files into {into}")
@@ -73,6 +76,18 @@ def _link_days(settings: Settings, stream: Stream, as_of: date, into: Path) -> l
                 _link(metadata, parquet_files.beside(target))
             linked.append(day)
     return linked
+
+
+def _link_findings(settings: Settings, as_of: date, into: Path) -> None:
+    """The same for what was found of texts that the ledger has no more."""
+    for path in findings.stored_paths(settings):
+        of = findings.day_of(path)
+        if of is None or of[1] <= as_of:
+            source, target = Path(settings.ledger_url) / path, into / "ledger" / path
+            target.parent.mkdir(parents=True)
+            _link(source, target)
+            if (metadata := parquet_files.beside(source)).exists():
+                _link(metadata, parquet_files.beside(target))
 
 
 def _link(source: Path, target: Path) -> None:
@@ -160,10 +175,17 @@ def _missing_from_ledger(settings: Settings, manifest: Mapping[str, Any]) -> lis
         for stream in STREAMS
         for day, version in ledger_metadata(settings, stream, "ledger_version").items()
     }
+    loaded = {
+        f"ledger/{ledger_path(stream.name, day)}": version
+        for stream in STREAMS
+        for day, version in ledger_metadata(settings, stream, LOADED).items()
+    }
     problems = []
     for file in manifest["ledger_files"]:
         if file["path"] not in here:
             problems.append(f"{file['path']} is missing; put it back, or land its files and run that day")
+        elif loaded.get(file["path"]) == file.get(LOADED, file.get("ledger_version")) != here[file["path"]]:
+            problems.append(f"{file['path']} has lost texts since, whose lifetime was over (retention)")
         elif "ledger_version" in file and here[file["path"]] != file["ledger_version"]:
             problems.append(
                 f"{file['path']} is another than then: files landed later, or it was read by another schema"

@@ -1,6 +1,6 @@
 """Running the job from the command line, as a Dagster run that the UI shows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -46,6 +46,24 @@ def run_job(
     tell: Callable[[str], None],
 ) -> Outcome:
     """Runs a job for first..last in this process, as a Dagster run that the UI shows; `only` some of its assets."""
+    result = _execute(settings, name, tags=range_tags(first, last), only=only, tell=tell)
+    return Outcome(first, last, result.run_id, None if result.success else _why(result))
+
+
+def run_once(settings: Settings, name: str, *, tell: Callable[[str], None]) -> str | None:
+    """Runs a job that has no partitions in this process; returns why it stopped, if it did."""
+    result = _execute(settings, name, tags={}, only=None, tell=tell)
+    return None if result.success else _why(result)
+
+
+def _execute(
+    settings: Settings,
+    name: str,
+    *,
+    tags: Mapping[str, str],
+    only: Sequence[str] | None,
+    tell: Callable[[str], None],
+) -> dg.ExecuteInProcessResult:
     ensure_dagster_home(settings)
     dbt.set_environment(settings)
     # Loaded here and not above: it reads the settings and parses dbt where something has changed.
@@ -54,14 +72,13 @@ def run_job(
     job = defs().resolve_job_def(name)
     with open_instance() as instance:
         fail_dead_runs(instance, tell=tell)
-        result = job.execute_in_process(
+        return job.execute_in_process(
             instance=instance,
             raise_on_error=False,
             asset_selection=[dg.AssetKey(asset) for asset in only] if only else None,
-            tags={**range_tags(first, last), PROCESS_TAG: this_process()},
+            tags={**tags, PROCESS_TAG: this_process()},
             run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
         )
-        return Outcome(first, last, result.run_id, None if result.success else _why(result))
 
 
 def _with_later_days(settings: Settings, first: date, last: date, tell: Callable[[str], None]) -> date:

@@ -45,7 +45,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     (
         "FEEDBACK_RETENTION",
         "<data dir>/retention.yml",
-        "How long landing files stay, and what is held.",
+        "How long files, texts and versions stay, and what is held.",
     ),
     ("FEEDBACK_SIGNING_KEY", "made when needed", "Key that erasure reports are signed with."),
     ("FEEDBACK_SIGNING_KEY_FILE", "none", "File with this key, readable by its owner only."),

@@ -1,5 +1,7 @@
 """A dataset's rows as of a partition: the query, and where its rows are while they are published."""
 
+import json
+import re
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,6 +15,7 @@ from orchestration.lib.field_sql import quote
 from orchestration.lib.recipe import DEFAULT_SPLIT, SOURCES, Recipe, Split
 from orchestration.lib.recipe.source_columns import ROW_HASH
 from orchestration.lib.recipe.weights import WEIGHT
+from orchestration.lib.retention.text_fields import TEXTS_OF_PAIR
 from orchestration.lib.sample_weights import weight_sql
 from orchestration.lib.sampling import DRAWS, draw, draws_query, kept, stages
 
@@ -20,6 +23,8 @@ from orchestration.lib.sampling import DRAWS, draw, draws_query, kept, stages
 PARQUET = "format parquet, compression zstd, compression_level 3, row_group_size 20480"
 # The column of a snapshot that says which split a row is in; its files say it by their names.
 SPLIT = "__split"
+# The fields of a recipe in which a column's name is only a word.
+_PROSE = ("name", "description", "license", "limits")
 # The column of a snapshot that has a hash of the source's row, where the source keeps one.
 SOURCE_HASH = "__source_hash"
 
@@ -78,7 +83,17 @@ def _source_rows(recipe: Recipe, partition: date) -> str:
     select source.*
     from ({rows}) as source
     anti join ({ended}) as ended on source.feedback_id = ended.feedback_id
+    {"where not coalesce(source.is_text_expired, false)" if _needs_texts(recipe) else ""}
     """
+
+
+def _needs_texts(recipe: Recipe) -> bool:
+    """Whether a row without its texts, since their lifetime is over, would be half empty. Functions leave it out."""
+    if recipe.source != "attributed_feedback":
+        return False
+    told = {field: value for field, value in recipe.to_dict().items() if field not in _PROSE}
+    asked = json.dumps({**told, "columns": list(recipe.columns)}, ensure_ascii=False)
+    return any(re.search(rf"\b{column}\b", asked) for column in TEXTS_OF_PAIR)
 
 
 def _literal(value: Any) -> str:

@@ -46,7 +46,7 @@ def datasets_table(settings: Settings) -> str:
             changes = manifest["changes"]
             is_latest = f"latest, as of {latest['as_of']}" if latest.get("version") == version else ""
             if version in withdrawn:
-                is_latest = f"withdrawn ({withdrawn[version]['erasure_id']})"
+                is_latest = f"withdrawn ({withdrawn[version].get('erasure_id', withdrawn[version]['reason'])})"
             rows.append(
                 [
                     name,

@@ -13,6 +13,7 @@ from orchestration.lib.field_sql import quote
 from orchestration.lib.recipe import SOURCES, row_key
 from orchestration.lib.recipe.label_noise import ISSUE, QUALITY
 from orchestration.lib.rests_on import WITH_CONVERSATION, ids_of_row, key_text
+from orchestration.lib.retention.ledger_texts import LOADED
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.snapshot import SPLIT, column_types
 from orchestration.lib.summary import table
@@ -41,11 +42,11 @@ def differences(settings: Settings, name: str, before: str, after: str) -> list[
     """Every row that is not alike, by change, cause and key. Raises StateError for what is not published.
 
     What happened to the events goes before how rows are made: `supersession`, `retraction`, `review` (accepted or
-    rejected), `flag` (by a rule, after the attribution), `new_feedback`, `silence` (its time was over), `late_turn`
-    (logged after the answer), and then `recipe`, `schema`, `settings`; `window` (its time in it was over), `sampling`
-    (another row took its place, or made room); `later_events` is what none of these explains. Of rows that wait for
-    feedback: `new_inference`, `labelled`, and `made_room` for others. `label_noise` is nothing but how far a label is
-    trusted, which follows from all rows.
+    rejected), `flag` (by a rule, after the attribution), `new_feedback`, `silence` (its time was over),
+    `retention` (its texts had their time), `late_turn` (logged after the answer), and then `recipe`, `schema`,
+    `settings`; `window` (its time in it was over), `sampling` (another row took its place, or made room);
+    `later_events` is what none of these explains. Of rows that wait for feedback: `new_inference`, `labelled`, and
+    `made_room` for others. `label_noise` is nothing but how far a label is trusted, which follows from all rows.
     """
     catalog = Catalog(settings, name)
     old, new = catalog.published(before), catalog.published(after)
@@ -133,7 +134,10 @@ def _column_names(manifest: Mapping[str, Any]) -> list[str]:
 def _is_new(old: Mapping[str, Any], new: Mapping[str, Any], day: str) -> str:
     """SQL for whether the older version can not have known what came on a day: a later one, or a file landed since."""
     then, now = (
-        {file["path"]: (file.get("schema_version"), file.get("ledger_version")) for file in manifest["ledger_files"]}
+        {
+            file["path"]: (file.get("schema_version"), file.get(LOADED, file.get("ledger_version")))
+            for file in manifest["ledger_files"]
+        }
         for manifest in (old, new)
     )
     # Of a file that another schema reads it is not known whether it has other lines, too.
@@ -213,7 +217,8 @@ def _with_causes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
             arg_min(cause, (distance, case when change = '{ADDED}' and place = 1 then 4 else place end)) as cause
         from of_rows group by key
     ),
-    late as ({turns})
+    late as ({turns}),
+    expired as ({_expired(new)})
     select rows.change,
         case
             when rows.is_of_noise then 'label_noise'
@@ -222,6 +227,7 @@ def _with_causes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
             when rows.change <> '{REMOVED}' and {_is_new(old, new, "rows.attributed_date")} then case
                 when rows.feedback_id is null then '{"new_inference" if is_queue else "silence"}' else 'new_feedback'
             end
+            when rows.change <> '{ADDED}' and expired.key is not null then 'retention'
             when late.key is not null then 'late_turn'
             when rows.is_of_schema then 'schema'
             else {_otherwise(old, new)}
@@ -230,7 +236,27 @@ def _with_causes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     from changed_rows as rows
     left join causes using (key)
     left join late using (key)
+    left join expired using (key)
     order by all
+    """
+
+
+def _expired(new: Mapping[str, Any]) -> str:
+    """SQL for the keys of changed rows that rest on a text whose lifetime is over."""
+    of_pairs = """
+        select rows.key from (select key, unnest(feedback_ids) as feedback_id from changed_rows) as rows
+        inner join marts.attributed_feedback as pairs using (feedback_id) where pairs.is_text_expired
+        union
+        select rows.key from (select key, unnest(request_ids) as request_id from changed_rows) as rows
+        inner join marts.logged_choices as choices using (request_id) where choices.is_text_expired
+    """
+    if new["recipe"]["source"] not in WITH_CONVERSATION:
+        return of_pairs
+    return f"""{of_pairs}
+        union
+        select rows.key from marts.feedback_conversation_as_of(date '{new["partition"]}') as turns
+        inner join changed_rows as rows on turns.feedback_id = rows.feedback_id
+        where turns.is_text_expired
     """
 
 

@@ -60,6 +60,23 @@ final as (
         {{ script('output') }} as output_script,
         paired_date
     from texts
+),
+
+-- What was measured before one of the texts went.
+findings as (
+    select kept.*
+    from (
+        {{ text_findings('int_correction_measures', {
+            'feedback_received_date': 'DATE', 'feedback_source_file': 'VARCHAR', 'feedback_source_line': 'BIGINT',
+            'is_same_text': 'BOOLEAN', 'correction_characters': 'BIGINT', 'output_characters': 'BIGINT',
+            'correction_words': 'BIGINT', 'output_words': 'BIGINT', 'shared_words': 'BIGINT',
+            'correction_script': 'VARCHAR', 'output_script': 'VARCHAR', 'paired_date': 'DATE',
+        }) }}
+    ) as kept
+    semi join corrections using (feedback_received_date, feedback_source_file, feedback_source_line)
 )
 
 select * from final
+union all by name
+select * from findings
+anti join final using (feedback_received_date, feedback_source_file, feedback_source_line)

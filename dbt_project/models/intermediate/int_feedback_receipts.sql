@@ -1,14 +1,26 @@
 {{ config(partition_column='received_date') }}
 
-with lines as (
+with findings as (
+    {{ text_findings('int_feedback_receipts', {
+        'received_date': 'DATE', 'source_file': 'VARCHAR', 'source_line': 'BIGINT',
+        'text_length': 'BIGINT', 'text_fingerprint': 'UBIGINT',
+    }) }}
+),
+
+lines as (
     select
         feedback_id, request_id, session_id, feedback_type, feedback_at, rating, rating_max,
         preferred_output_idx, target_kind, target_id, signal, user_id, source, model_version, variant, retracts,
         has_timestamp, {{ reward('feedback') }} as reward,
-        length({{ normalized_text('coalesce(corrected_output, comment)') }}) as text_length,
-        {{ text_fingerprint('coalesce(corrected_output, comment)') }} as text_fingerprint,
+        coalesce(
+            length({{ normalized_text('coalesce(corrected_output, comment)') }}), findings.text_length
+        ) as text_length,
+        coalesce(
+            {{ text_fingerprint('coalesce(corrected_output, comment)') }}, findings.text_fingerprint
+        ) as text_fingerprint,
         received_date, source_file, source_line
     from {{ ref('stg_feedback') }} as feedback
+    left join findings using (received_date, source_file, source_line)
     where {{ in_window('received_date') }}
 ),
 

@@ -58,6 +58,7 @@ compared as (
         on first_received.received_date = original.received_date
         and first_received.source_file = original.source_file
         and first_received.source_line = original.source_line
+    where not coalesce(again.is_text_expired or original.is_text_expired, false)
 ),
 
 final as (
@@ -76,6 +77,20 @@ final as (
         ), coalesce(extras, '{}'))::varchar as raw
     from compared
     where is_different
+),
+
+-- What was found before the texts of one of both went.
+findings as (
+    select kept.*
+    from (
+        {{ text_findings('int_inference_conflicts', {
+            'request_id': 'VARCHAR', 'received_date': 'DATE', 'source_file': 'VARCHAR', 'source_line': 'BIGINT',
+            'raw': 'VARCHAR',
+        }) }}
+    ) as kept
+    semi join repeated using (received_date, source_file, source_line)
 )
 
 select * from final
+union all by name
+select * from findings

@@ -19,9 +19,10 @@ from orchestration.lib.build_window import BuildWindow, build_window
 from orchestration.lib.feedback_rules import RULES_WINDOW_DAYS
 from orchestration.lib.ledger import ledger_versions
 from orchestration.lib.locks import warehouse_lock
-from orchestration.lib.names import APPLIED_ERASURES
+from orchestration.lib.names import APPLIED_ERASURES, RETENTION
 from orchestration.lib.partitions import days as span
 from orchestration.lib.partitions import from_keys
+from orchestration.lib.retention import findings
 from orchestration.lib.reviews import oldest_reviewed
 from orchestration.lib.settings import Settings
 from orchestration.lib.warehouse import built_versions, wait_until_writable
@@ -30,7 +31,7 @@ ENRICHMENT_VIEWS = "marts.enrichment"
 # Every step of a run adds to this log (lib/stage_times.py): no one asset makes it, so it is none itself.
 RUN_LOG = dg.AssetKey(["operations", "stage_times"])
 # Files that an asset makes from this step's tables are read when a dataset is published, which depends on that asset.
-NO_DEPENDENCIES = (RUN_LOG, dg.AssetKey("feature_attributions"))
+NO_DEPENDENCIES = (RUN_LOG, dg.AssetKey("feature_attributions"), dg.AssetKey(RETENTION))
 
 
 class Translator(DagsterDbtTranslator):
@@ -101,6 +102,7 @@ def attribution(
     with warehouse_lock(settings, holder=context.run.run_id, tell=context.log.info):
         wait_until_writable(settings, tell=context.log.info)
         attribution_files.ensure_readable(settings)
+        findings.ensure_readable(settings)
         stage_times.ensure_readable(settings)
         window = window_of(settings, days[0], days[-1])
         if (window.window_from, window.window_to) != (days[0], days[-1]):

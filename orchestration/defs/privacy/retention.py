@@ -7,8 +7,11 @@ import dagster as dg
 from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, one_run_a_range
 from orchestration.defs.resources import PlatformResource
 from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.names import RETENTION_JOB
 from orchestration.lib.retention.landing import expire_landing_files
 from orchestration.lib.retention.policy import load_policy
+from orchestration.lib.retention.texts import expire_texts, held_users
+from orchestration.lib.retention.versions import expire_versions
 
 # An hour after the day that has closed is built: its files are loaded by then.
 DAILY_CRON = "15 1 * * *"
@@ -20,33 +23,41 @@ DAILY_CRON = "15 1 * * *"
     pool=WAREHOUSE_POOL,
     kinds={"file"},
     owners=OWNERS,
-    description="Removes the landing files that are over the time of their stream (FEEDBACK_RETENTION), are in the "
-    "ledger, and are not held.",
+    description="Lets go what is over its time (FEEDBACK_RETENTION) and not held: landing files that are in the "
+    "ledger, texts in ledger and warehouse, dataset versions.",
 )
 def retention(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult[None]:
     settings = platform.settings
     policy = load_policy(settings.retention)
+    today = datetime.now(UTC).date()
     with warehouse_lock(settings, holder=context.run.run_id, tell=context.log.info):
-        told = expire_landing_files(settings, policy, datetime.now(UTC).date(), tell=context.log.info)
+        files = expire_landing_files(settings, policy, today, tell=context.log.info)
+        texts = expire_texts(settings, policy, today, tell=context.log.info)
+        versions = expire_versions(settings, policy, held_users(settings, policy), today, tell=context.log.info)
     return dg.MaterializeResult(
         metadata={
-            "files_removed": sum(one.files for one in told.values()),
-            "bytes_removed": sum(one.bytes for one in told.values()),
-            "files_held": sum(one.held for one in told.values()),
-            "files_not_loaded": sum(one.not_loaded for one in told.values()),
+            "files_removed": sum(one.files for one in files.values()),
+            "bytes_removed": sum(one.bytes for one in files.values()),
+            "files_held": sum(one.held for one in files.values()),
+            "files_not_loaded": sum(one.not_loaded for one in files.values()),
+            "days_without_texts": sum(one.days for one in texts.values()),
+            "days_held": sum(one.held for one in texts.values()),
+            "days_waiting": sum(one.waiting for one in texts.values()),
+            "versions_withdrawn": versions.versions,
+            "versions_held": versions.held,
         }
     )
 
 
 retention_job = dg.define_asset_job(
-    "retention_job", selection=[retention], description="Lets go what has had its time, once a day."
+    RETENTION_JOB, selection=[retention], description="Lets go what has had its time, once a day."
 )
 daily_retention_schedule = dg.ScheduleDefinition(
     name="daily_retention_schedule",
     job=retention_job,
     cron_schedule=DAILY_CRON,
     execution_timezone="UTC",
-    description="Removes landing files that are over the time of their stream.",
+    description="Removes landing files, texts and dataset versions that are over their time.",
 )
 
 

@@ -20,11 +20,13 @@ from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import ERASE, Line, Plan, read_plan, write_plan
 from orchestration.lib.erasure.steps import reached
 from orchestration.lib.erasure.tombstones import tombstone
-from orchestration.lib.erasure.withdrawal import versions_that_hold, withdraw
+from orchestration.lib.erasure.withdrawal import REASON, versions_that_hold, withdraw
 from orchestration.lib.landing import landed_days, landing_files
 from orchestration.lib.ledger import fingerprint, ledger_metadata, load_partition
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
+from orchestration.lib.retention.findings import forget_findings
 from orchestration.lib.retention.policy import load_policy
+from orchestration.lib.retention.text_store import forget_inputs
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import Store
 
@@ -100,7 +102,7 @@ def _apply(settings: Settings, erasure: Erasure, user_id: str, *, tell: Tell) ->
     }
     write_plan(settings, plan)
     reached("planned", erasure.erasure_id, tell)
-    withdraw(settings, erasure.erasure_id, plan.versions)
+    withdraw(settings, plan.versions, {"reason": REASON, "erasure_id": erasure.erasure_id})
     reached("withdrawn", erasure.erasure_id, tell)
     _take_out(settings, plan, names, tell=tell)
     plan.is_applied = True
@@ -133,6 +135,9 @@ def _take_out(settings: Settings, plan: Plan, names: Names, *, tell: Tell) -> No
         of_day = changes.setdefault((line.stream, date.fromisoformat(line.day)), {})
         of_day.setdefault(line.source_file, {})[line.source_line] = erased if line.what == ERASE else None
     _rewrite(settings, changes, names, tell=tell, plan=plan)
+    lines = [(one.stream, one.day, one.source_file, one.source_line) for one in plan.lines if one.what == ERASE]
+    forget_findings(settings, names, [*plan.feedback_ids, *plan.request_ids], lines)
+    forget_inputs(settings, names)
 
 
 def _rewrite(

@@ -52,11 +52,16 @@ def versions_that_hold(settings: Settings, plan: Plan, user_id: str | None, name
     return {dataset: sorted(versions) for dataset, versions in sorted(found.items())}
 
 
-def withdraw(settings: Settings, erasure_id: str, versions: Mapping[str, list[str]]) -> None:
-    """Withdraws versions, whole or again: first nobody is led to them, then their content goes."""
+def withdraw(
+    settings: Settings, versions: Mapping[str, list[str]], why: Mapping[str, str], *, are_replaced: bool = True
+) -> None:
+    """Withdraws versions, whole or again: first nobody is led to them, then their content goes.
+
+    `why` has the `reason`, and more; whether others take their place is told to `Catalog.withdraw`.
+    """
     for dataset, of_dataset in versions.items():
         catalog = Catalog(settings, dataset)
-        catalog.withdraw({version: {"reason": REASON, "erasure_id": erasure_id} for version in of_dataset})
+        catalog.withdraw(dict.fromkeys(of_dataset, why), are_replaced=are_replaced)
         for version, told in catalog.withdrawn().items():
             if version in of_dataset:
                 _empty(Path(catalog.store.full(f"{dataset}/{version}")), catalog.manifest(version), told)
@@ -86,5 +91,6 @@ def withdrawn_difference(settings: Settings, dataset: str, before: str, after: s
         for one in (before, after)
     ]
     reasons = [withdrawn_text(dataset, one, withdrawn[one]) for one in (before, after) if one in withdrawn]
-    cause = "erasure" if withdrawn.get(before, {}).get("successor") == after else "unknown"
+    is_successor = withdrawn.get(before, {}).get("successor") == after
+    cause = "erasure" if is_successor and withdrawn[before]["reason"] == REASON else "unknown"
     return table(["cause", "rows before", "rows after"], [[cause, *counts]]) + "\n" + "\n".join(reasons)

@@ -8,6 +8,8 @@
         fields:
           input.features: {all: keep}              # the same for one field and what is in it
         text: full                                 # full | truncated(N): N characters of each text
+                                                   # | sampled(P): those of a share, once no feedback can come
+                                                   # | hashed: inputs are put elsewhere, once no feedback can come
         logprobs: keep                             # keep | drop
 
 What is left out is masked, in full and kept.
@@ -28,7 +30,7 @@ from orchestration.lib.yaml_files import load_mapping
 
 USER_ID_FIELDS = ("user_id", "userId", "user.id")
 _STREAM_KEYS = ("masking", "fields", "text", "logprobs")
-_TEXT = re.compile(r"full|truncated\(([1-9]\d*)\)")
+_TEXT = re.compile(r"full|truncated\(([1-9]\d*)\)|sampled\((0|0?\.\d+)\)|(hashed)")
 
 
 class PolicyError(ValueError):
@@ -61,12 +63,25 @@ class FieldPolicy:
 
 @dataclass(frozen=True)
 class StreamPolicy:
-    """One stream's policy. `fields` are paths from the top of the event, the envelope left out."""
+    """One stream's policy. `fields` are paths from the top of the event, the envelope left out.
+
+    `text_share` is how much of what got no feedback keeps its texts in the end (lib/retention/due.py); with
+    `hashes_input` only inputs go, and to another place.
+    """
 
     masking: FieldPolicy = FieldPolicy()
     fields: Mapping[tuple[str, ...], FieldPolicy] = field(default_factory=dict)
     text_characters: int | None = None
     keeps_logprobs: bool = True
+    text_share: float | None = None
+    hashes_input: bool = False
+
+    @property
+    def text_in_the_end(self) -> str | None:
+        """What is left of the texts of what got no feedback, as the file has it."""
+        if self.text_share is None:
+            return None
+        return "hashed" if self.hashes_input else f"sampled({self.text_share:g})"
 
     def of(self, path: Sequence[str]) -> FieldPolicy:
         """The policy of the field at a path: that of the longest path named that leads to it."""
@@ -116,7 +131,12 @@ def _stream(path: Path, where: str, given: Any) -> StreamPolicy:
     fields = _mapping(path, f"{where}.fields", stream.get("fields"))
     text, logprobs = stream.get("text", "full"), stream.get("logprobs", "keep")
     if not isinstance(text, str) or not (of_text := _TEXT.fullmatch(text)):
-        raise PolicyError(f"{path}: {where}.text is {text!r}; write full or truncated(N), e.g. truncated(500)")
+        raise PolicyError(
+            f"{path}: {where}.text is {text!r}; write full, hashed, truncated(N) or sampled(P), e.g. truncated(500) "
+            "or sampled(0.1)"
+        )
+    if (of_text[2] or of_text[3]) and where != "streams.inferences":
+        raise PolicyError(f"{path}: {where}.text is {text!r}; it is for inferences, which get feedback; write full")
     if logprobs not in ("keep", "drop"):
         raise PolicyError(f"{path}: {where}.logprobs is {logprobs!r}; write keep or drop")
     return StreamPolicy(
@@ -127,6 +147,8 @@ def _stream(path: Path, where: str, given: Any) -> StreamPolicy:
         },
         text_characters=int(of_text[1]) if of_text[1] else None,
         keeps_logprobs=logprobs == "keep",
+        text_share=0.0 if of_text[3] else float(of_text[2]) if of_text[2] else None,
+        hashes_input=bool(of_text[3]),
     )
 
 

@@ -19,8 +19,13 @@ def source_columns(source: str) -> Mapping[str, str]:
 
     Not ROW_HASH, which is an engine's own: rows that hold it could not be made again by another.
     """
-    model = SOURCES[source].asset(source)
-    return {name: of["data_type"] for name, of in _models()[model]["columns"].items() if name != ROW_HASH}
+    described = described_columns(SOURCES[source].asset(source))
+    return {name: kind for name, kind in described.items() if name != ROW_HASH}
+
+
+def described_columns(model: str) -> Mapping[str, str]:
+    """Column to type of a model, as the yml beside it has them."""
+    return {name: of["data_type"] for name, of in _models()[model]["columns"].items()}
 
 
 @cache

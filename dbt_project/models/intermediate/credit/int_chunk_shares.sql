@@ -88,6 +88,23 @@ final as (
         case when sum_cited > 0 then weight_cited / sum_cited end as share_cited,
         attributed_date
     from summed
+),
+
+-- What was found before the texts went.
+findings as (
+    select kept.*
+    from (
+        {{ text_findings('int_chunk_shares', {
+            'feedback_id': 'VARCHAR', 'request_id': 'VARCHAR', 'position': 'BIGINT', 'chunk_id': 'VARCHAR',
+            'document_id': 'VARCHAR', 'index_version': 'VARCHAR', 'rank': 'DOUBLE', 'score': 'DOUBLE', 'is_cited': 'BOOLEAN',
+            'overlap': 'DOUBLE', 'reward': 'DOUBLE', 'is_explicit': 'BOOLEAN', 'share_equal': 'DOUBLE',
+            'share_rank_discount': 'DOUBLE', 'share_cited': 'DOUBLE', 'attributed_date': 'DATE',
+        }) }}
+    ) as kept
+    semi join pairs using (feedback_id, attributed_date)
 )
 
+select * from findings
+union all by name
 select * from final
+anti join findings using (feedback_id)

@@ -123,6 +123,23 @@ final as (
         end as sole_method,
         share_equal, share_weight, share_agreement, attributed_date
     from shares
+),
+
+-- What was found before the texts went.
+findings as (
+    select kept.*
+    from (
+        {{ text_findings('int_component_shares', {
+            'feedback_id': 'VARCHAR', 'request_id': 'VARCHAR', 'position': 'BIGINT', 'component': 'VARCHAR',
+            'kind': 'VARCHAR', 'model_version': 'VARCHAR', 'weight': 'DOUBLE', 'agreement': 'DOUBLE', 'reward': 'DOUBLE',
+            'sole_method': 'VARCHAR', 'share_equal': 'DOUBLE', 'share_weight': 'DOUBLE', 'share_agreement': 'DOUBLE',
+            'attributed_date': 'DATE',
+        }) }}
+    ) as kept
+    semi join pairs using (feedback_id, attributed_date)
 )
 
+select * from findings
+union all by name
 select * from final
+anti join findings using (feedback_id)

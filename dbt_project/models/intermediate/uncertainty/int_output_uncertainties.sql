@@ -94,6 +94,21 @@ final as (
     left join ensemble_disagreements using (received_date, source_file, source_line)
     where measured.low_confidence > 0 or measured.uncertain_score > 0
         or ensemble_disagreements.ensemble_disagreement > 0
+),
+
+-- What was found before the texts went.
+findings as (
+    select kept.*
+    from (
+        {{ text_findings('int_output_uncertainties', {
+            'request_id': 'VARCHAR', 'source_file': 'VARCHAR', 'source_line': 'BIGINT', 'low_confidence': 'DOUBLE',
+            'uncertain_score': 'DOUBLE', 'ensemble_disagreement': 'DOUBLE', 'received_date': 'DATE',
+        }) }}
+    ) as kept
+    semi join first_lines using (received_date, source_file, source_line)
 )
 
+select * from findings
+union all by name
 select * from final
+anti join findings using (received_date, source_file, source_line)

@@ -4,7 +4,7 @@
 -- answer's own messages hold an earlier answer they are the conversation, or else the session's turns come before them.
 with turns as (
     select
-        feedback_id, request_id, position, turn, is_answer, exposed, missing_turns_before, output_text,
+        feedback_id, request_id, position, turn, is_answer, exposed, missing_turns_before, output_text, is_text_expired,
         {{ chat_messages('input') }} as messages
     from ({{ conversations(
         'as_of::date', only='not ' ~ is_on_session('attributions', 'reason'), last_turns=var('prompt_turns')
@@ -26,6 +26,12 @@ earlier as (
         ) = 1
     )
     group by feedback_id
+),
+
+-- Without the texts of an earlier turn, since their lifetime is over, the conversation is another one.
+incomplete as (
+    select distinct feedback_id from turns
+    where not is_answer and exposed is distinct from false and is_text_expired
 ),
 
 missing as (
@@ -50,7 +56,12 @@ final as (
     from turns as answers
     left join earlier on answers.feedback_id = earlier.feedback_id
     left join missing on answers.feedback_id = missing.feedback_id
+    left join incomplete on answers.feedback_id = incomplete.feedback_id
     where answers.is_answer and len(answers.messages) > 0
+        and (
+            incomplete.feedback_id is null
+            or list_contains(list_transform(answers.messages, lambda message: message.role), 'assistant')
+        )
 )
 
 select * from final

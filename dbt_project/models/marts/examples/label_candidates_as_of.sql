@@ -59,7 +59,7 @@ picked as (
 logged as (
     select
         picked.*, lines.input, lines.output, lines.propensity, lines.user_id, lines.session_id, lines.model_name,
-        lines.model_version, lines.variant, lines.endpoint, lines.inference_at
+        lines.model_version, lines.variant, lines.endpoint, lines.inference_at, lines.is_text_expired
     from picked
     inner join {{ ref('stg_inferences') }} as lines using (received_date, source_file, source_line)
     where picked.feedback_id is null
@@ -67,7 +67,7 @@ logged as (
     union all by name
     select
         picked.*, pairs.input, pairs.output, pairs.propensity, pairs.user_id, pairs.session_id, pairs.model_name,
-        pairs.model_version, pairs.variant, pairs.endpoint, pairs.inference_at
+        pairs.model_version, pairs.variant, pairs.endpoint, pairs.inference_at, pairs.is_text_expired
     from picked
     inner join {{ ref('attributed_feedback') }} as pairs on picked.feedback_id = pairs.feedback_id
     where pairs.attributed_date <= as_of::date
@@ -91,7 +91,8 @@ final as (
     from logged
     left join {{ ref('feedback_prompt_as_of') }}(as_of) as prompts on logged.feedback_id = prompts.feedback_id
     -- What is said of an older one would be outside the window of feedback.
-    where {{ plus_days('logged.inference_at', var('attribution_window_days')) }} > {{ end_of_day('as_of::date') }}
+    where not coalesce(logged.is_text_expired, false)
+        and {{ plus_days('logged.inference_at', var('attribution_window_days')) }} > {{ end_of_day('as_of::date') }}
 )
 
 select * from final where completion is not null or len(alternatives) > 0

@@ -14,7 +14,8 @@ with signals as (
 choices as (
     select *, received_date + silence_after_days::integer as silent_from
     from {{ ref('logged_choices') }}
-    where received_date <= as_of::date
+    -- A context that lost its texts is another one.
+    where received_date <= as_of::date and not coalesce(is_text_expired, false)
 ),
 
 final as (

@@ -20,7 +20,12 @@ demonstrations as (
         reward as sample_weight, annotator_count, user_id, session_id, model_name, model_version, variant, endpoint,
         propensity, inference_at
     from {{ ref('judged_outputs_as_of') }}(as_of)
-    where reward > 0 and agreement = 1 and request_id not in (select request_id from corrections)
+    where reward > 0 and agreement = 1
+        and request_id not in (select request_id from corrections)
+        -- That somebody corrected it is known longer than what they wrote.
+        and request_id not in (
+            select request_id from feedback where feedback_type = 'explicit_correction' and is_text_expired
+        )
 ),
 
 examples as (

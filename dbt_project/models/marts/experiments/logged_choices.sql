@@ -18,6 +18,7 @@ logged as (
 
 select
     request_id, inference_at, endpoint, model_name, model_version, variant, user_id, session_id, input as context,
-    cell as slot, action, exact_propensity as propensity, received_date
+    cell as slot, action, exact_propensity as propensity,
+    coalesce(is_text_expired, false) as is_text_expired, received_date
 from logged
 where action is not null
