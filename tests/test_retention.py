@@ -1,13 +1,17 @@
 """Landing files that have had their time: which go, which stay, and what the ledger has of them afterwards."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.inference import INFERENCES
@@ -15,7 +19,7 @@ from orchestration.lib.erasure.apply import apply_erasures
 from orchestration.lib.erasure.events import land_erasure
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import open_plans
-from orchestration.lib.ledger import ledger_path, load_partition
+from orchestration.lib.ledger import LedgerError, ledger_path, load_partition
 from orchestration.lib.recipe import load_recipe
 from orchestration.lib.retention import findings
 from orchestration.lib.retention.landing import Expired, expire_landing_files
@@ -64,6 +68,47 @@ def test_files_go_that_are_older_than_their_time_and_in_the_ledger(settings: Set
     assert load_partition(settings, INFERENCES, DAYS[0], tell=lambda _: None).lines == 2
     assert {day: Path(settings.ledger_url, ledger_path("inferences", day)).read_bytes() for day in DAYS} == ledger
     assert "feedback" not in told and (Path(settings.landing_url) / "feedback").exists()
+
+
+def test_a_late_file_does_not_take_the_place_of_a_day_whose_files_are_gone(settings: Settings) -> None:
+    expire(settings, "landing: {inferences: 10}")
+    folder = Path(settings.landing_url, "inferences", f"dt={DAYS[0]}")
+    ledger = Path(settings.ledger_url, ledger_path("inferences", DAYS[0])).read_bytes()
+    land(settings.data_dir, "inferences", DAYS[0], [inference(DAYS[0], 9)], name="late.jsonl")
+    with pytest.raises(LedgerError, match=r"inferences 2024-06-01: late\.jsonl .*events\.jsonl.*move what is new"):
+        load_partition(settings, INFERENCES, DAYS[0], tell=lambda _: None)
+    assert Path(settings.ledger_url, ledger_path("inferences", DAYS[0])).read_bytes() == ledger
+    expire(settings, "landing: {inferences: 10}")
+    assert (folder / "late.jsonl").exists()
+    land(settings.data_dir, "inferences", DAYS[0], [inference(DAYS[0], n) for n in (1, 2)])
+    assert load_partition(settings, INFERENCES, DAYS[0], tell=lambda _: None).lines == 3
+
+
+def test_what_a_kill_left_of_a_day_goes_and_is_not_loaded_for_all_of_it(settings: Settings) -> None:
+    land(settings.data_dir, "inferences", DAYS[0], [inference(DAYS[0], 9)], name="more.jsonl")
+    load_partition(settings, INFERENCES, DAYS[0], tell=lambda _: None)
+    policy = policy_of(settings, "landing: {inferences: 10}")
+    with (
+        mock.patch.object(LocalFileSystem, "rm", autospec=True, side_effect=_killed_at("more.jsonl")),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        expire_landing_files(settings, policy, TODAY, tell=lambda _: None)
+    with pytest.raises(LedgerError, match="other files of the day had their time"):
+        load_partition(settings, INFERENCES, DAYS[0], tell=lambda _: None)
+    _, left = expire(settings, "landing: {inferences: 10}")
+    assert not [path for path in left if str(DAYS[0]) in path]
+    assert load_partition(settings, INFERENCES, DAYS[0], tell=lambda _: None).lines == 3
+
+
+def _killed_at(name: str) -> Callable[..., None]:
+    remove = LocalFileSystem.rm
+
+    def rm(fs: LocalFileSystem, path: str, *arguments: Any, **named: Any) -> None:
+        if path.endswith(name):
+            raise KeyboardInterrupt
+        remove(fs, path, *arguments, **named)
+
+    return rm
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ on as Arrow arrays; DuckDB decodes, parses and judges them (`ledger_sql.py`). Wh
 only what can be known from bytes: where a line starts, that it is too long, that a file breaks off.
 """
 
+import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -30,6 +31,8 @@ KEEP_BYTES = 64 * 2**20
 # planning (about 30 ms) does not show, small enough that a few of them fit into memory at once.
 CHUNK_LINES = 40_960
 CHUNK_BYTES = 64 * 2**20
+# Beside a day's landing files: which went. Without it, a file that lands late would take the place of all of them.
+_EXPIRED = "_expired.json"
 # In a Parquet file from which something was erased: the line that stands in place of a row (lib/erasure/landed.py).
 TOMBSTONE_COLUMN = "__erased__"
 
@@ -59,6 +62,21 @@ def landing_files(store: Store, stream: str, day: date) -> list[LandingFile]:
     """The files of a stream's received date, by name. Names that start with `_` or `.` are not events."""
     files = [f for f in store.files(partition_folder(stream, day)) if not f.name.startswith(("_", "."))]
     return [LandingFile(i, f, f"landing/{f.path}") for i, f in enumerate(files)]
+
+
+def note_expired(store: Store, stream: str, day: date, names: Sequence[str]) -> None:
+    """Writes down, beside a day's files, which of them go because they have had their time."""
+    with store.fs.open(store.full(f"{partition_folder(stream, day)}/{_EXPIRED}"), "w", encoding="utf-8") as file:
+        json.dump(sorted(names), file, ensure_ascii=False)
+
+
+def expired_files(store: Store, stream: str, day: date) -> list[str]:
+    """The names of a day's files that went, or were about to; none where nothing did."""
+    path = store.full(f"{partition_folder(stream, day)}/{_EXPIRED}")
+    if not store.fs.exists(path):
+        return []
+    with store.fs.open(path, "r", encoding="utf-8") as file:
+        return list(json.load(file))
 
 
 def landed_days(store: Store, stream: str) -> list[date]:

@@ -31,7 +31,7 @@ from orchestration.lib.duck import connect
 from orchestration.lib.erasure.known import known_subjects
 from orchestration.lib.erasure.subjects import Subjects, with_subjects
 from orchestration.lib.erasure.tombstones import ERASED, Erased, Late, forget
-from orchestration.lib.landing import CHUNK_LINES, LandingFile, LineReader, landing_files
+from orchestration.lib.landing import CHUNK_LINES, LandingFile, LineReader, expired_files, landing_files
 from orchestration.lib.ledger_sql import ledger_columns, ledger_query
 from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.privacy.guard import Guard, Protected
@@ -109,6 +109,7 @@ def load_partition(
             "ledger as they were read; put the files back to have them read again"
         )
         return kept
+    _refuse_a_part(landing, stream, day, files)
     for folder in ledger.folders(stream.name):  # none is to be written with another key, or in clear beside them
         parquet_files.check_key(settings, ledger.full(f"{stream.name}/{folder}/{LEDGER_FILE}"))
     reader = LineReader(landing, files, max_line_bytes=settings.max_line_bytes)
@@ -132,6 +133,19 @@ def load_partition(
     dead_letters, erased = _by_reason(written.reasons)
     found = dict(sorted(written.found.items()))
     return LedgerPartition(stream.name, day, rows, dead_letters, len(files), size, found, erased, tuple(written.late))
+
+
+def _refuse_a_part(landing: Store, stream: Stream, day: date, files: Sequence[LandingFile]) -> None:
+    """Raises LedgerError where files of a day went with retention: of the others alone the day would lose lines."""
+    there = {file.stored.name for file in files}
+    gone = [name for name in expired_files(landing, stream.name, day) if name not in there]
+    if there and gone:
+        raise LedgerError(
+            f"{stream.name} {day}: {min(there)} is in landing, and {len(gone)} other files of the day had their time "
+            f"and are gone ({gone[0]}). Loading it would take their {stream.name} out of the ledger, so nothing was "
+            f"loaded: move what is new to landing/{stream.name}/dt= of a day that still has its files, e.g. today, or "
+            "put the others back"
+        )
 
 
 def _by_reason(rows: Mapping[str | None, int]) -> tuple[dict[str, int], int]:

@@ -8,7 +8,7 @@ from orchestration.contracts.json_schema import LANDED_STREAMS
 from orchestration.lib.erasure.known import is_complete, received_erasures
 from orchestration.lib.erasure.landed import lines_that_name, loaded_files
 from orchestration.lib.erasure.names import Names
-from orchestration.lib.landing import landed_days, landing_files
+from orchestration.lib.landing import expired_files, landed_days, landing_files, note_expired
 from orchestration.lib.ledger import fingerprint, ledger_metadata
 from orchestration.lib.retention.policy import RetentionPolicy
 from orchestration.lib.settings import Settings
@@ -44,7 +44,11 @@ def expire_landing_files(
         whole = loaded_files(settings, stream)
         for day in (one for one in landed_days(landing, stream.name) if one < oldest):
             files = landing_files(landing, stream.name, day)
-            if loaded.get(day) != fingerprint(files) or (stream.name == "erasures" and day in waits_for_erasure):
+            # A kill may have left some of those that were to go.
+            was_under_way = {file.stored.name for file in files} < set(expired_files(landing, stream.name, day))
+            if not (was_under_way or loaded.get(day) == fingerprint(files)) or (
+                stream.name == "erasures" and day in waits_for_erasure
+            ):
                 of_stream.not_loaded += len(files)
             elif (
                 stream.name in policy.hold.streams
@@ -53,6 +57,8 @@ def expire_landing_files(
             ):
                 of_stream.held += len(files)
             else:
+                if files and not was_under_way:
+                    note_expired(landing, stream.name, day, [file.stored.name for file in files])
                 for file in files:
                     landing.fs.rm(landing.full(file.stored.path))
                 of_stream.files += len(files)
