@@ -83,6 +83,25 @@ def test_a_name_is_found_by_itself_in_every_spelling_and_in_no_longer_one() -> N
     assert not names.are_in(b'{"by": "j\\u00fcrgen-123", "n": 12345678, "x": "a-1234567", "y": "short"}')
     scrubbed = names.scrubbed(b'{"n": 1234567, "t": "of 1234567, [1234567]", "l": [1234567, 2]}')
     assert json.loads(scrubbed) == {"n": "<ERASED>", "t": "of <ERASED>, [<ERASED>]", "l": ["<ERASED>", 2]}
+    scrubbed = names.scrubbed(b'{"\\" 1234567": -1.50,  "n": [1234567.5, -1234567,12345678] , "by": 1234567 of them}')
+    assert scrubbed == b'{"\\" <ERASED>": -1.50,  "n": [<ERASED>.5, -1234567,12345678] , "by": <ERASED> of them}'
+    scrubbed = names.scrubbed(b'{"\\" 1234567": -1.50,  "n": [1234567.5, -1234567,12345678] }')
+    assert scrubbed == b'{"\\" <ERASED>": -1.50,  "n": ["<ERASED>", -1234567,12345678] }', "every other byte stays"
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_a_line_of_another_that_is_nested_deeper_than_python_reads_is_rewritten(tmp_path: Path, depth: int) -> None:
+    """It stopped the erasure, and with it every run."""
+    settings = settings_of(tmp_path)
+    deep = f'{inference(DAY, 3)[:-1]}, "by": 4711471147, "deep": {"[" * depth}"4711471147"{"]" * depth}}}'
+    file = land(tmp_path, "inferences", DAY, [inference(DAY, 1), deep])
+    land(tmp_path, "feedback", DAY, [thumbs(DAY, 1)])
+    load(settings)
+    erase(settings, line='{"user_id": "4711471147"}')
+    assert reasons(settings) == [None, None], "what was JSON still is"
+    assert file.read_text().splitlines()[1] == deep.replace('"4711471147"', '"<ERASED>"').replace(
+        "4711471147", '"<ERASED>"'
+    )
 
 
 def test_a_day_whose_landing_files_are_gone_is_rewritten_in_the_ledger(tmp_path: Path) -> None:
