@@ -2,7 +2,8 @@
 
 import gzip
 import json
-from datetime import date
+import sys
+from datetime import date, timedelta
 from pathlib import Path
 from unittest import mock
 
@@ -17,7 +18,7 @@ from orchestration.lib.erasure import search
 from orchestration.lib.erasure.apply import apply_erasures
 from orchestration.lib.erasure.compact import write_warehouse_anew
 from orchestration.lib.erasure.events import land_erasure, raw_user_id, scrub_erasure
-from orchestration.lib.erasure.known import REPORT, known_subjects, received_erasures, report_folder
+from orchestration.lib.erasure.known import REPORT, is_complete, known_subjects, received_erasures, report_folder
 from orchestration.lib.erasure.late import keep_late, noted_late
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import open_plans
@@ -67,7 +68,7 @@ def erase(settings: Settings, *, line: str | None = None) -> None:
 
 def complete(settings: Settings) -> None:
     """As if the second half had been done: its marks, without the warehouse."""
-    for one in received_erasures(settings):
+    for one in (one for one in received_erasures(settings) if not is_complete(settings, one)):
         scrub_erasure(settings, one)
         folder = report_folder(settings, one.erasure_id)
         folder.mkdir(parents=True, exist_ok=True)
@@ -202,6 +203,35 @@ def test_keys_decide_what_is_kept_of_a_person_and_may_be_added(tmp_path: Path) -
     assert PERSON in file.read_text()
     apply_erasures(rotated, tell=lambda _: None)
     assert PERSON not in file.read_text() and not noted_late(rotated)
+
+
+@pytest.fixture(scope="module")
+def opened() -> list[str]:
+    """The files that Python opens from now on; the hook stays for as long as the process does."""
+    paths: list[str] = []
+    sys.addaudithook(lambda event, given: paths.append(str(given[0])) if event == "open" else None)
+    return paths
+
+
+def test_a_load_opens_no_other_day_and_no_report_twice(tmp_path: Path, opened: list[str]) -> None:
+    """A range of days opened every file of the stream and every report for each of its days."""
+    settings = settings_of(tmp_path)
+    days = [DAY, DAY + timedelta(days=1), DAY + timedelta(days=2)]
+    for day in days:
+        land(tmp_path, "inferences", day, [inference(day, 1)])
+        load_partition(settings, INFERENCES, day)
+    land(tmp_path, "feedback", DAY, [thumbs(DAY, 1)])
+    load_partition(settings, FEEDBACK, DAY)
+    for n in range(3):
+        land(tmp_path, "inferences", DAY, [of_person(n).replace(PERSON, f"{PERSON}-{n}")], name=f"late-{n}.jsonl")
+        land_erasure(settings, f"{PERSON}-{n}", reason=None, received_date=DAY)
+        apply_erasures(settings, tell=lambda _: None)
+        complete(settings)
+        opened.clear()
+        load_partition(settings, INFERENCES, DAY, keep_late=lambda late: None)
+        assert sum(path.endswith(REPORT) for path in opened) == 1, "that of the erasure that is new"
+        assert reasons(settings) == [None, *["erased"] * (n + 1)], "an erasure that is new is known at once"
+        assert not [path for path in opened if "/ledger/inferences" in path and str(DAY) not in path]
 
 
 def test_the_ledger_of_erasures_names_nobody(tmp_path: Path) -> None:

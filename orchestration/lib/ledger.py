@@ -81,6 +81,15 @@ def fingerprint(files: list[LandingFile]) -> str:
     return json.dumps([[f.stored.name, f.stored.bytes] for f in files], ensure_ascii=False)
 
 
+def check_keys(settings: Settings, stream: Stream) -> None:
+    """Raises EncryptionError where a file of a stream has another key than the one that is set: none is to be written
+    with another, or in clear beside them.
+    """
+    ledger = Store(settings.ledger_url)
+    for folder in ledger.folders(stream.name):
+        parquet_files.check_key(settings, ledger.full(f"{stream.name}/{folder}/{LEDGER_FILE}"))
+
+
 def load_partition(
     settings: Settings,
     stream: Stream,
@@ -95,7 +104,8 @@ def load_partition(
 
     The step waits for a run that builds from the ledger, which must not change under it; `holder` names this
     one to who waits for it, `tell` says for whom it waits; who has the lock says `is_locked`. A file that would be the
-    same is left as it is. `keep_late` notes the lines of erased people before the ledger has their tombstones.
+    same is left as it is. `keep_late` notes the lines of erased people before the ledger has their tombstones. Whoever
+    calls has asked `check_keys`, once for all days.
     Raises LedgerError when the rows written are not the lines read.
     """
     landing, ledger = Store(settings.landing_url), Store(settings.ledger_url)
@@ -108,8 +118,6 @@ def load_partition(
             "ledger as they were read; put the files back to have them read again"
         )
         return kept
-    for folder in ledger.folders(stream.name):  # none is to be written with another key, or in clear beside them
-        parquet_files.check_key(settings, ledger.full(f"{stream.name}/{folder}/{LEDGER_FILE}"))
     reader = LineReader(landing, files, max_line_bytes=settings.max_line_bytes)
     with parquet_files.scratch_file(settings) as beside:
         written = _write(settings, guard, files, reader, beside)

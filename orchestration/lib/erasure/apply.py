@@ -22,7 +22,7 @@ from orchestration.lib.erasure.steps import reached
 from orchestration.lib.erasure.tombstones import tombstone
 from orchestration.lib.erasure.withdrawal import versions_that_hold, withdraw
 from orchestration.lib.landing import landed_days, landing_files
-from orchestration.lib.ledger import fingerprint, ledger_metadata, load_partition
+from orchestration.lib.ledger import check_keys, fingerprint, ledger_metadata, load_partition
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
 from orchestration.lib.retention.policy import load_policy
 from orchestration.lib.settings import Settings, StateError
@@ -40,6 +40,7 @@ def erasures_to_load(settings: Settings) -> dict[date, str]:
 
 
 def load_erasures(settings: Settings, *, tell: Tell) -> None:
+    check_keys(settings, ERASURES)
     for day in erasures_to_load(settings):
         load_partition(settings, ERASURES, day, tell=tell, is_locked=True)
 
@@ -144,6 +145,8 @@ def _rewrite(
     plan: Plan | None = None,
 ) -> None:
     """Rewrites the landing files, and then loads their days again, or rewrites the ledger where files are gone."""
+    for name in sorted({name for name, _ in changes}):
+        check_keys(settings, _stream(name))
     rewritten = {
         (name, day): all([landed.rewrite(settings, file, lines, names) for file, lines in sorted(files.items())])
         for (name, day), files in sorted(changes.items())
