@@ -246,3 +246,22 @@ def test_tokens_hold_through_a_chunk_of_many_users(tmp_path: Path) -> None:
     plain, odd_rows = rows_of(tmp_path / "plain", "inferences"), rows_of(tmp_path / "odd", "inferences")
     assert plain == odd_rows
     assert [row["user_id"] for row in plain] == [Pseudonyms((OLD.encode(),)).stored(f"user-{n}") for n in range(300)]
+
+
+def test_an_id_that_is_no_text_holds_no_day_up(tmp_path: Path) -> None:
+    """One such line stopped the load of its day, and with it every run."""
+    lines = [inference(DAY, n) for n in range(3)]
+    lines[1] = lines[1].replace('"user-1"', '"half \\ud83d"')
+    path = land(tmp_path, "inferences", DAY, lines)
+    path.write_bytes(path.read_bytes().replace(b'"user-2"', b'"n\xefve"'))
+    report = tmp_path / "erasures" / "er_0123456789abcdef" / "report.json"
+    report.parent.mkdir(parents=True)
+    report.write_text(json.dumps({"erasure_id": "er_0", "subject": "subject_0", "events_until": f"{NEXT}T00:00:00Z"}))
+    way_back = tmp_path.with_name(f"{tmp_path.name}-map.jsonl")
+    loaded = load_partition(settings_of(tmp_path, OLD, FEEDBACK_PSEUDONYM_MAP=str(way_back)), INFERENCES, DAY)
+    assert loaded.lines == 3 and not loaded.dead_letters, "as tokens they are ids like others"
+    users = {json.loads(line)["user_id"] for line in way_back.read_text(encoding="utf-8").splitlines()}
+    assert users == {"user-0", "half \ud83d", "n\udcefve"}
+    assert "half" not in str(rows_of(tmp_path, "inferences")) and "n\udcefve" not in str(
+        rows_of(tmp_path, "inferences")
+    )
