@@ -135,6 +135,7 @@ def test_a_bare_number_needs_a_word_or_its_key() -> None:
     assert find("PESEL 44051401358") == [], "the checksum is wrong"
     assert find("hunter2-is-it", key="password") == [("secret", "hunter2-is-it")]
     assert find("hunter2-is-it", key="title") == []
+    assert "<SECRET_" in masked('{"password": "correcthorse"}') and "<" not in masked('{"title": "correcthorse"}')
 
 
 def test_the_look_at_whole_chunks_passes_over_nothing_that_a_recognizer_finds() -> None:

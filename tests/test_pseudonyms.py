@@ -9,15 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.inference import INFERENCES
+from orchestration.lib.landing import LINES
 from orchestration.lib.ledger import ledger_metadata, ledger_path, load_partition
+from orchestration.lib.privacy.guard import Guard
 from orchestration.lib.privacy.kept_days import KeysChanged
+from orchestration.lib.privacy.lines import LineRewriter
+from orchestration.lib.privacy.placeholders import Placeholders
+from orchestration.lib.privacy.policy import load_policy
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
-from orchestration.lib.settings import Settings, SettingsError
+from orchestration.lib.privacy.recognizers.base import Hint
+from orchestration.lib.privacy.text_masker import TextMasker
+from orchestration.lib.settings import REPOSITORY, Settings, SettingsError
 from tests.platform_under_test import Platform
 from tests.traffic import inference, land, land_honest_day, thumbs
 
@@ -246,6 +254,25 @@ def test_tokens_hold_through_a_chunk_of_many_users(tmp_path: Path) -> None:
     plain, odd_rows = rows_of(tmp_path / "plain", "inferences"), rows_of(tmp_path / "odd", "inferences")
     assert plain == odd_rows
     assert [row["user_id"] for row in plain] == [Pseudonyms((OLD.encode(),)).stored(f"user-{n}") for n in range(300)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("jürgen-1", "j\\u00fcrgen-1", "I am J\\u00fcrgen, j\\u00fcrgen-1", "see /a\\/b-c-d/", "a\\/b-c-d"),
+        *("x\\u0026y-zz, hi", "by jürgen-1", "call +44 20 7946 0958, jürgen-1", "call +44 20 7946 0958", "nobody"),
+        r"\"a/b-c-d\"",
+    ],
+)
+@pytest.mark.parametrize("user", ["jürgen-1", "a/b-c-d", "x&y-zz", "u-1"])
+def test_no_spelling_hides_an_id_from_the_set_based_way(user: str, said: str) -> None:
+    """A line comes out as line by line it would, whether its id stands there once, again, or written otherwise."""
+    line = f'{{"user_id": "{user}", "input": {{"prompt": "{said}"}}, "by": "{said}"}}'.encode()
+    lines = pa.table([[0], [1], [None], pa.array([line], pa.binary())], schema=LINES)
+    guard = Guard(INFERENCES, load_policy(REPOSITORY / "privacy.yml"), Pseudonyms((OLD.encode(),)))
+    rewriter = LineRewriter(INFERENCES, guard.policy, guard.pseudonyms, TextMasker(Placeholders(guard.pseudonyms)))
+    new = guard.protect(lines).lines["bytes"][0].as_py()
+    assert new == rewriter.rewrite(line, frozenset(Hint)) and json.loads(new)["user_id"].startswith("user_")
 
 
 def test_an_id_that_is_no_text_holds_no_day_up(tmp_path: Path) -> None:

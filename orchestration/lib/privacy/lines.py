@@ -23,6 +23,7 @@ from orchestration.lib.privacy.json_literals import (
 from orchestration.lib.privacy.policy import Action, FieldPolicy, PrivacyPolicy
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
 from orchestration.lib.privacy.recognizers.base import Hint
+from orchestration.lib.privacy.recognizers.secrets import is_secret_key
 from orchestration.lib.privacy.text_masker import TextMasker
 from orchestration.lib.privacy.untouched import untouched_paths
 
@@ -51,25 +52,27 @@ class LineRewriter:
     def __post_init__(self) -> None:
         self._untouched = untouched_paths(self.stream)
 
-    def rewrite(self, line: bytes, hints: Set[Hint]) -> bytes:
-        """The line as it may be stored; bytes that are no UTF-8 stay as they are."""
+    def rewrite(self, line: bytes, hints: Set[Hint], *, has_tokens: bool = False) -> bytes:
+        """The line as it may be stored; bytes that are no UTF-8 stay as they are. One in which user ids are tokens
+        already `has_tokens`.
+        """
         text = line.decode("utf-8", "surrogateescape")
         if "\0" in text:
             # UTF-16 read as bytes: without the zeros it can be read, and so can what is in it. With one it is no JSON.
             legible = text.replace("\0", "")
-            new = self._rewritten(legible, _ALL)
+            new = self._rewritten(legible, _ALL, has_tokens)
             text = text if new == legible else f"{new}\0"
         else:
-            text = self._rewritten(text, _ALL if "\\u00" in text else hints)
+            text = self._rewritten(text, _ALL if "\\u00" in text else hints, has_tokens)
         return text.encode("utf-8", "surrogateescape")
 
-    def _rewritten(self, text: str, hints: Set[Hint]) -> str:
+    def _rewritten(self, text: str, hints: Set[Hint], has_tokens: bool) -> str:
         is_json = _is_json(text)
         if is_json and not self.policy.of(self.stream.name).keeps_logprobs:
             text = without_logprobs(text)
-        ids = self.ids_of(text)
+        ids = {} if has_tokens else self.ids_of(text)
         one = RewrittenLine(self, hints if is_json or not hints else _ALL, ids)
-        text = one.rewritten(text if is_json else self._plainly_named(text))
+        text = one.rewritten(text if is_json or has_tokens else self._plainly_named(text))
         if not is_json:
             # What stands outside of its literals, or across them, is text as well.
             text = one.text(text, key="", policy=self.policy.of(self.stream.name).masking)
@@ -150,9 +153,9 @@ class RewrittenLine:
         if literal[0] != '"':
             return self._number(path, literal, key)
         text, is_whole = decoded(literal)
-        if self.shortest and text.isalpha():
+        if self.shortest and text.isalpha() and not is_secret_key(key):
             return literal
-        if self.of.is_user_id(path) and (not self.of.pseudonyms.keys or text in self.ids):
+        if self.of.is_user_id(path) and (not self.ids or text in self.ids):
             new = self.ids.get(text, text)
         elif text in self.ids:
             new = self.ids[text]

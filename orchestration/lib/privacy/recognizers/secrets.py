@@ -70,6 +70,11 @@ _STANDS_FOR_ONE = re.compile(
 LEAST_ENTROPY = 3.0
 
 
+def is_secret_key(key: str) -> bool:
+    """Whether what stands under a key is called a password or a secret by it."""
+    return _SECRET_KEYS.search(key) is not None
+
+
 def is_random(text: str) -> bool:
     """Whether a text of 16 and more characters looks drawn: letters and digits mixed, none often."""
     if _STANDS_FOR_ONE.search(text) or not (re.search(r"\d", text) and re.search(r"[A-Za-z]", text)):
@@ -105,7 +110,7 @@ class _UnderKey(Recognizer):
     """The value of a key that is called a password or a secret."""
 
     def find(self, text: Text, key: str) -> Iterator[Found]:
-        if key and _SECRET_KEYS.search(key) and not _STANDS_FOR_ONE.search(text.text):
+        if is_secret_key(key) and not _STANDS_FOR_ONE.search(text.text):
             yield from super().find(text, key)
 
 
