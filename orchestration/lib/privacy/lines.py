@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from orchestration.contracts.fields import Stream
 from orchestration.lib.privacy.json_literals import (
@@ -48,9 +49,11 @@ class LineRewriter:
     masker: TextMasker
     tokens: dict[str, str] = field(default_factory=dict)
     _untouched: frozenset[Path] = field(init=False)
+    _first_names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self._untouched = untouched_paths(self.stream)
+        self._first_names = frozenset(name[0] for name in self.policy.user_id_fields)
 
     def rewrite(self, line: bytes, hints: Set[Hint], *, has_tokens: bool = False) -> bytes:
         """The line as it may be stored; bytes that are no UTF-8 stay as they are. One in which user ids are tokens
@@ -92,6 +95,8 @@ class LineRewriter:
 
     def is_user_id(self, path: Path) -> bool:
         """Whether a user's id stands at a path: under a name that the policy has, however deep."""
+        if self._first_names.isdisjoint(path):
+            return False
         return any(path[at : at + len(name)] == name for name in self.policy.user_id_fields for at in range(len(path)))
 
     def is_untouched(self, path: Path) -> bool:
@@ -141,7 +146,7 @@ class RewrittenLine:
         return self.of.masker.mask(text, key=key, policy=policy, hints=self.hints)
 
     def _key(self, literal: str) -> str:
-        if _PLAIN_KEY.fullmatch(literal) and literal[1:-1] not in self.ids:
+        if _is_plain_key(literal) and literal[1:-1] not in self.ids:
             return literal
         text, _ = decoded(literal)
         policy = self.of.policy.of(self.of.stream.name).masking
@@ -190,6 +195,12 @@ class RewrittenLine:
         # A session that is called by an address joins whether or not its line says that this is the user's id.
         is_address = self.of.pseudonyms.keys and _ADDRESS.fullmatch(new)
         return self.of.pseudonyms.stored(text) if is_address else new
+
+
+@lru_cache
+def _is_plain_key(literal: str) -> bool:
+    """The same keys are on every line."""
+    return _PLAIN_KEY.fullmatch(literal) is not None
 
 
 def _without_drop(policy: FieldPolicy) -> FieldPolicy:
