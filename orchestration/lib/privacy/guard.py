@@ -82,7 +82,7 @@ class Guard:
             rewriter = LineRewriter(self.stream, self.policy, self.pseudonyms, masker)
             numbers = np.flatnonzero(one_by_one)
             # Where all ids are tokens only texts are left to be looked at.
-            given = pc.if_else(pa.array(has_tokens), text, landed).take(pa.array(numbers)).to_pylist()
+            given = pc.if_else(pa.array(has_tokens[numbers]), text.take(numbers), landed.take(numbers)).to_pylist()
             new = [
                 self._rewritten(rewriter, lines, int(n), line, _BY_BITS[hints[n]], has_tokens=bool(has_tokens[n]))
                 for n, line in zip(numbers, given, strict=True)
