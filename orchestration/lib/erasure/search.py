@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -39,6 +40,7 @@ class Search:
         self._settings, self.names, self._known = settings, names, clean or {}
         self._overlap = max((len(one.encode()) for one in names.spellings), default=0) + 1
         self._seen: dict[tuple[int, int], bool] = {}
+        self._open = ExitStack()
         self.clean: dict[str, Stamp] = {}
         self.files = 0
         self.bytes = 0
@@ -96,8 +98,12 @@ class Search:
                 pq.read_metadata(path)
         except (pa.ArrowException, OSError):
             return False
-        with connect(self._settings) as connection:
-            return self._in_relation(connection, rows)[0]
+        return self._in_relation(self._of_files, rows)[0]
+
+    @cached_property
+    def _of_files(self) -> duckdb.DuckDBPyConnection:
+        """One connection for all files of rows, closed with the search: making one takes as long as a small file."""
+        return self._open.enter_context(connect(self._settings))
 
     def _in_relation(self, connection: duckdb.DuckDBPyConnection, relation: str) -> tuple[bool, list[str]]:
         """Whether a name stands in a row as text, and which rows have one within a longer word."""
