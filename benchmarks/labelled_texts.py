@@ -155,6 +155,25 @@ def secret(r: random.Random) -> str:
     )  # fmt: skip
 
 
+def password(r: random.Random) -> str:
+    """As people choose them; in a sentence it has to be said that it is one."""
+    name = r.choice(("tanaka", "sunshine", "Garcia", "dragon", "Liverpool", "orchid", "monkey"))
+    return r.choice(
+        (f"{name}{_digits(r, r.randint(1, 4))}", f"{name}_{_digits(r, 2)}!", f"{name[:3]}{_digits(r, 2)}-{_drawn(r, 4)}#",
+         f"P@ssw0rd{_digits(r, 3)}", f"S3cr3t-{_drawn(r, 5)}{_digits(r, 2)}", f"{_drawn(r, 11)}{_digits(r, 1)}")
+    )  # fmt: skip
+
+
+PASSWORDS = (
+    'password = "{}"',
+    "DB_PASSWORD='{}' python app.py",
+    "my password is {}",
+    'connect(host="db", user="app", password="{}")',
+    "postgres://app:{}@db.internal/orders",
+    'config = {{"user": "app", "passwd": "{}"}}',
+)
+
+
 MAKE: dict[str, Callable[[random.Random], str]] = {
     "email": email, "phone": phone, "card": card, "iban": iban, "ip": ip, "national_id": national_id, "secret": secret,
 }  # fmt: skip
@@ -184,6 +203,14 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "secret": ("Use {} for the tests.", "export KEY={}", "the key is {}", 'headers = {{"X-Key": "{}"}}', "token {}"),
 }
+
+
+def _example(r: random.Random) -> str:
+    """What stands in program code where a password would."""
+    word = r.choice(("password", "my_password", "secret", "testpass", "Password", "mySecurePassword", "admin", "root"))
+    return f"{word}{_digits(r, r.choice((0, 1, 3, 3)))}"
+
+
 HARD: tuple[Callable[[random.Random], str], ...] = (
     lambda r: f"version {r.randint(0, 20)}.{r.randint(0, 20)}.{r.randint(0, 20)}.{r.randint(0, 20)} was released",
     lambda r: f"req {_drawn(r, 8, '0123456789abcdef')}-{_drawn(r, 4, '0123456789abcdef')}-4{_digits(r, 3)}-a{_digits(r, 3)}-{_digits(r, 12)}",
@@ -197,6 +224,9 @@ HARD: tuple[Callable[[random.Random], str], ...] = (
     lambda r: f"std::vector<int> v{{{_digits(r, 3)}}}; ns::f(a::b)",
     lambda r: f"git clone git@github.com:team/repo{r.randint(1, 99)}.git",
     lambda r: f"password = get_password(user_{r.randint(1, 9)})\ntoken = tokens[{r.randint(0, 9)}]",
+    lambda r: f'password = "{_example(r)}"  # for the tests\nassert login("ada", password="{_example(r)}")',
+    lambda r: f"engine = create_engine('postgresql://user:{_example(r)}@localhost:5432/app')",
+    lambda r: f'SECRET_KEY = "{r.choice(("my", "super", "test"))}-secret-key-{_digits(r, 5)}"',
     lambda r: f"def tokenize(text: str, max_tokens: int = {r.randint(1000, 9999)}) -> list[str]: ...",
     lambda r: f"population {r.randint(100, 999)} {_digits(r, 3)} {_digits(r, 3)} in {r.randint(1900, 2024)}",
     lambda r: f"order 4{_digits(r, 11)} shipped, tracking 1Z{_drawn(r, 16, string.digits + 'ABCDEF')}",
@@ -220,6 +250,9 @@ def labelled(seed: int, each: int) -> Iterator[Labelled]:
         yield Labelled(
             f"for your files: {text}.", "national_id", text.split(" ", 2 if text.startswith("NHS") else 1)[-1]
         )
+    for _ in range(each // 2):
+        value = password(r)
+        yield Labelled(r.choice(PASSWORDS).format(value), "secret", value)
     for _ in range(each):
         yield Labelled(r.choice(HARD)(r), None, "")
 

@@ -2,9 +2,8 @@
 
 import gzip
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
-from unittest import mock
 
 import duckdb
 import pyarrow.parquet as pq
@@ -13,11 +12,10 @@ import pytest
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
-from orchestration.lib.erasure import search
 from orchestration.lib.erasure.apply import apply_erasures
 from orchestration.lib.erasure.compact import write_warehouse_anew
 from orchestration.lib.erasure.events import land_erasure, raw_user_id, scrub_erasure
-from orchestration.lib.erasure.known import REPORT, known_subjects, received_erasures, report_folder
+from orchestration.lib.erasure.known import REPORT, is_complete, known_subjects, received_erasures, report_folder
 from orchestration.lib.erasure.late import keep_late, noted_late
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import open_plans
@@ -67,7 +65,7 @@ def erase(settings: Settings, *, line: str | None = None) -> None:
 
 def complete(settings: Settings) -> None:
     """As if the second half had been done: its marks, without the warehouse."""
-    for one in received_erasures(settings):
+    for one in (one for one in received_erasures(settings) if not is_complete(settings, one)):
         scrub_erasure(settings, one)
         folder = report_folder(settings, one.erasure_id)
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,6 +81,25 @@ def test_a_name_is_found_by_itself_in_every_spelling_and_in_no_longer_one() -> N
     assert not names.are_in(b'{"by": "j\\u00fcrgen-123", "n": 12345678, "x": "a-1234567", "y": "short"}')
     scrubbed = names.scrubbed(b'{"n": 1234567, "t": "of 1234567, [1234567]", "l": [1234567, 2]}')
     assert json.loads(scrubbed) == {"n": "<ERASED>", "t": "of <ERASED>, [<ERASED>]", "l": ["<ERASED>", 2]}
+    scrubbed = names.scrubbed(b'{"\\" 1234567": -1.50,  "n": [1234567.5, -1234567,12345678] , "by": 1234567 of them}')
+    assert scrubbed == b'{"\\" <ERASED>": -1.50,  "n": [<ERASED>.5, -1234567,12345678] , "by": <ERASED> of them}'
+    scrubbed = names.scrubbed(b'{"\\" 1234567": -1.50,  "n": [1234567.5, -1234567,12345678] }')
+    assert scrubbed == b'{"\\" <ERASED>": -1.50,  "n": ["<ERASED>", -1234567,12345678] }', "every other byte stays"
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_a_line_of_another_that_is_nested_deeper_than_python_reads_is_rewritten(tmp_path: Path, depth: int) -> None:
+    """It stopped the erasure, and with it every run."""
+    settings = settings_of(tmp_path)
+    deep = f'{inference(DAY, 3)[:-1]}, "by": 4711471147, "deep": {"[" * depth}"4711471147"{"]" * depth}}}'
+    file = land(tmp_path, "inferences", DAY, [inference(DAY, 1), deep])
+    land(tmp_path, "feedback", DAY, [thumbs(DAY, 1)])
+    load(settings)
+    erase(settings, line='{"user_id": "4711471147"}')
+    assert reasons(settings) == [None, None], "what was JSON still is"
+    assert file.read_text().splitlines()[1] == deep.replace('"4711471147"', '"<ERASED>"').replace(
+        "4711471147", '"<ERASED>"'
+    )
 
 
 def test_a_day_whose_landing_files_are_gone_is_rewritten_in_the_ledger(tmp_path: Path) -> None:
@@ -185,6 +202,27 @@ def test_keys_decide_what_is_kept_of_a_person_and_may_be_added(tmp_path: Path) -
     assert PERSON not in file.read_text() and not noted_late(rotated)
 
 
+def test_a_load_opens_no_other_day_and_no_report_twice(tmp_path: Path, opened: list[str]) -> None:
+    """A range of days opened every file of the stream and every report for each of its days."""
+    settings = settings_of(tmp_path)
+    days = [DAY, DAY + timedelta(days=1), DAY + timedelta(days=2)]
+    for day in days:
+        land(tmp_path, "inferences", day, [inference(day, 1)])
+        load_partition(settings, INFERENCES, day)
+    land(tmp_path, "feedback", DAY, [thumbs(DAY, 1)])
+    load_partition(settings, FEEDBACK, DAY)
+    for n in range(3):
+        land(tmp_path, "inferences", DAY, [of_person(n).replace(PERSON, f"{PERSON}-{n}")], name=f"late-{n}.jsonl")
+        land_erasure(settings, f"{PERSON}-{n}", reason=None, received_date=DAY)
+        apply_erasures(settings, tell=lambda _: None)
+        complete(settings)
+        opened.clear()
+        load_partition(settings, INFERENCES, DAY, keep_late=lambda late: None)
+        assert sum(path.endswith(REPORT) for path in opened) == 1, "that of the erasure that is new"
+        assert reasons(settings) == [None, *["erased"] * (n + 1)], "an erasure that is new is known at once"
+        assert not [path for path in opened if "/ledger/inferences" in path and str(DAY) not in path]
+
+
 def test_the_ledger_of_erasures_names_nobody(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     land(tmp_path, "inferences", DAY, [inference(DAY, 1)])
@@ -227,14 +265,3 @@ def test_what_was_deleted_is_in_no_byte_of_a_warehouse_written_anew(tmp_path: Pa
         assert told("select comment, is_nullable from duckdb_columns() where table_name = 't' order by 1") == [
             ("words", True), (None, False),
         ]  # fmt: skip
-
-
-def test_an_id_is_found_where_a_file_is_read_in_parts(tmp_path: Path) -> None:
-    """Across the end of a part, and not where the part ends within a longer one."""
-    settings = Settings.from_env({"FEEDBACK_DATA_DIR": str(tmp_path)})
-    for text, is_in in ((f"x {PERSON} y", True), (f"x {PERSON}9 y", False), (f"x {PERSON}", True)):
-        for place in range(len(text)):
-            with mock.patch.object(search, "BLOCK_BYTES", 64):
-                path = tmp_path / f"{is_in}-{place}-{len(text)}.txt"
-                path.write_text("." * (64 - place) + text)
-                assert search.Search(settings, Names.of([PERSON])).is_in(path) is is_in, (text, place)

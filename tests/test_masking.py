@@ -127,6 +127,19 @@ def test_what_only_looks_like_it_stays(text: str) -> None:
     assert find(text) == []
 
 
+def test_a_password_of_an_example_is_none_and_one_that_people_have_is() -> None:
+    """Models write `password = "my_password123"` into half of their programs."""
+    for text in ("password123", "my_password123", "test-secret-key-1", "SuperSecretPassword", "root", "admin1"):
+        assert find(f'password = "{text}"') == find(f"pwd={text}") == find(f"redis://user:{text}@cache:6379") == [], (
+            text
+        )
+    for text in ("hunter2", "P@ssw0rd1", "S3cr3tPass", "MyPassword!1", "password20240131", "tanaka77"):
+        assert find(f'password = "{text}"') == [("secret", text)], text
+        assert find(f"redis://user:{text}@cache:6379") == [("secret", text)], text
+    assert find("my password is password123") == [("secret", "password123")], "who says so means it"
+    assert find("password123", key="password") == [("secret", "password123")], "and so does a field of that name"
+
+
 def test_a_bare_number_needs_a_word_or_its_key() -> None:
     assert find("it has 5551234567 rows") == []
     assert find("phone: 5551234567") == [("phone", "5551234567")]
@@ -135,6 +148,7 @@ def test_a_bare_number_needs_a_word_or_its_key() -> None:
     assert find("PESEL 44051401358") == [], "the checksum is wrong"
     assert find("hunter2-is-it", key="password") == [("secret", "hunter2-is-it")]
     assert find("hunter2-is-it", key="title") == []
+    assert "<SECRET_" in masked('{"password": "correcthorse"}') and "<" not in masked('{"title": "correcthorse"}')
 
 
 def test_the_look_at_whole_chunks_passes_over_nothing_that_a_recognizer_finds() -> None:

@@ -9,15 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.inference import INFERENCES
+from orchestration.lib.landing import LINES
 from orchestration.lib.ledger import ledger_metadata, ledger_path, load_partition
+from orchestration.lib.privacy.guard import Guard
 from orchestration.lib.privacy.kept_days import KeysChanged
+from orchestration.lib.privacy.lines import LineRewriter
+from orchestration.lib.privacy.placeholders import Placeholders
+from orchestration.lib.privacy.policy import load_policy
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
-from orchestration.lib.settings import Settings, SettingsError
+from orchestration.lib.privacy.recognizers.base import Hint
+from orchestration.lib.privacy.text_masker import TextMasker
+from orchestration.lib.settings import REPOSITORY, Settings, SettingsError
 from tests.platform_under_test import Platform
 from tests.traffic import inference, land, land_honest_day, thumbs
 
@@ -246,3 +254,41 @@ def test_tokens_hold_through_a_chunk_of_many_users(tmp_path: Path) -> None:
     plain, odd_rows = rows_of(tmp_path / "plain", "inferences"), rows_of(tmp_path / "odd", "inferences")
     assert plain == odd_rows
     assert [row["user_id"] for row in plain] == [Pseudonyms((OLD.encode(),)).stored(f"user-{n}") for n in range(300)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("jürgen-1", "j\\u00fcrgen-1", "I am J\\u00fcrgen, j\\u00fcrgen-1", "see /a\\/b-c-d/", "a\\/b-c-d"),
+        *("x\\u0026y-zz, hi", "by jürgen-1", "call +44 20 7946 0958, jürgen-1", "call +44 20 7946 0958", "nobody"),
+        r"\"a/b-c-d\"",
+    ],
+)
+@pytest.mark.parametrize("user", ["jürgen-1", "a/b-c-d", "x&y-zz", "u-1"])
+def test_no_spelling_hides_an_id_from_the_set_based_way(user: str, said: str) -> None:
+    """A line comes out as line by line it would, whether its id stands there once, again, or written otherwise."""
+    line = f'{{"user_id": "{user}", "input": {{"prompt": "{said}"}}, "by": "{said}"}}'.encode()
+    lines = pa.table([[0], [1], [None], pa.array([line], pa.binary())], schema=LINES)
+    guard = Guard(INFERENCES, load_policy(REPOSITORY / "privacy.yml"), Pseudonyms((OLD.encode(),)))
+    rewriter = LineRewriter(INFERENCES, guard.policy, guard.pseudonyms, TextMasker(Placeholders(guard.pseudonyms)))
+    new = guard.protect(lines).lines["bytes"][0].as_py()
+    assert new == rewriter.rewrite(line, frozenset(Hint)) and json.loads(new)["user_id"].startswith("user_")
+
+
+def test_an_id_that_is_no_text_holds_no_day_up(tmp_path: Path) -> None:
+    """One such line stopped the load of its day, and with it every run."""
+    lines = [inference(DAY, n) for n in range(3)]
+    lines[1] = lines[1].replace('"user-1"', '"half \\ud83d"')
+    path = land(tmp_path, "inferences", DAY, lines)
+    path.write_bytes(path.read_bytes().replace(b'"user-2"', b'"n\xefve"'))
+    report = tmp_path / "erasures" / "er_0123456789abcdef" / "report.json"
+    report.parent.mkdir(parents=True)
+    report.write_text(json.dumps({"erasure_id": "er_0", "subject": "subject_0", "events_until": f"{NEXT}T00:00:00Z"}))
+    way_back = tmp_path.with_name(f"{tmp_path.name}-map.jsonl")
+    loaded = load_partition(settings_of(tmp_path, OLD, FEEDBACK_PSEUDONYM_MAP=str(way_back)), INFERENCES, DAY)
+    assert loaded.lines == 3 and not loaded.dead_letters, "as tokens they are ids like others"
+    users = {json.loads(line)["user_id"] for line in way_back.read_text(encoding="utf-8").splitlines()}
+    assert users == {"user-0", "half \ud83d", "n\udcefve"}
+    assert "half" not in str(rows_of(tmp_path, "inferences")) and "n\udcefve" not in str(
+        rows_of(tmp_path, "inferences")
+    )

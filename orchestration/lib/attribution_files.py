@@ -4,7 +4,6 @@ A day's file follows from the ledger up to that day, the registry and the artefa
 dbt's view reads them all (dbt_project/models/marts/enrichment).
 """
 
-import uuid
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -52,17 +51,11 @@ def ensure_readable(settings: Settings) -> None:
 
 def write(settings: Settings, day: date | str, tables: Iterable[pa.Table], *, metadata: dict[str, str]) -> Path:
     """Replaces a day's file by the tables, a row group each; returns where it is."""
-    scratch = settings.data_dir / ".scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    beside = scratch / f"{FOLDER}-{day}-{uuid.uuid4().hex}.parquet"
     store = Store(str(settings.enrichment_dir))
-    try:
+    with parquet_files.scratch_file(settings) as beside:
         parquet_files.write(settings, beside, SCHEMA, tables, metadata=lambda: metadata)
-        if parquet_files.has_same(settings, store, beside, path_of(day)):
-            return Path(store.full(path_of(day)))
-        parquet_files.put(settings, store, beside, path_of(day))
-    finally:
-        parquet_files.discard(beside)
+        if not parquet_files.has_same(settings, store, beside, path_of(day)):
+            parquet_files.put(settings, store, beside, path_of(day))
     return Path(store.full(path_of(day)))
 
 

@@ -1,7 +1,6 @@
 """Encrypting what was written before there was a key: ledger, enrichment and published versions, where they are."""
 
 import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,10 +59,7 @@ def _encrypt(settings: Settings, store: Store, path: str) -> bool:
     if not source.exists() or parquet_files.is_encrypted(source):
         parquet_files.check_key(settings, source)
         return False
-    scratch = settings.data_dir / ".scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    beside = scratch / f"encrypt-{uuid.uuid4().hex}.parquet"
-    try:
+    with parquet_files.scratch_file(settings) as beside:
         parquet_files.write(
             settings,
             beside,
@@ -73,8 +69,6 @@ def _encrypt(settings: Settings, store: Store, path: str) -> bool:
             row_group_size=CHUNK_LINES,
         )
         parquet_files.put(settings, store, beside, path)
-    finally:
-        parquet_files.discard(beside)
     return True
 
 

@@ -261,25 +261,25 @@ def _is_structured(name: str) -> str:
 def decompressed(raw: IO[bytes], name: str) -> Iterator[bytes]:
     """The text of a JSONL file by blocks, as its name in lower case says that it is packed. Raises DamagedFile."""
     if name.endswith((".jsonl", ".ndjson")):
-        yield from _plain(raw)
+        yield from plain(raw)
     elif name.endswith((".jsonl.gz", ".ndjson.gz")):
-        yield from _gunzip(raw)
+        yield from gunzip(raw)
     elif name.endswith((".jsonl.zst", ".ndjson.zst")):
-        yield from _unzstd(raw)
+        yield from unzstd(raw)
     else:
         raise DamagedFile("unreadable_file")
 
 
-def _plain(raw: IO[bytes]) -> Iterator[bytes]:
+def plain(raw: IO[bytes]) -> Iterator[bytes]:
     while block := raw.read(BLOCK_BYTES):
         yield block
 
 
-def _gunzip(raw: IO[bytes]) -> Iterator[bytes]:
+def gunzip(raw: IO[bytes]) -> Iterator[bytes]:
     return _decompress(raw, lambda: zlib.decompressobj(wbits=31), zlib.error)
 
 
-def _unzstd(raw: IO[bytes]) -> Iterator[bytes]:
+def unzstd(raw: IO[bytes]) -> Iterator[bytes]:
     return _decompress(raw, lambda: zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError)
 
 

@@ -9,7 +9,6 @@ same step.
 import hashlib
 import json
 import os
-import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -82,6 +81,15 @@ def fingerprint(files: list[LandingFile]) -> str:
     return json.dumps([[f.stored.name, f.stored.bytes] for f in files], ensure_ascii=False)
 
 
+def check_keys(settings: Settings, stream: Stream) -> None:
+    """Raises EncryptionError where a file of a stream has another key than the one that is set: none is to be written
+    with another, or in clear beside them.
+    """
+    ledger = Store(settings.ledger_url)
+    for folder in ledger.folders(stream.name):
+        parquet_files.check_key(settings, ledger.full(f"{stream.name}/{folder}/{LEDGER_FILE}"))
+
+
 def load_partition(
     settings: Settings,
     stream: Stream,
@@ -96,7 +104,8 @@ def load_partition(
 
     The step waits for a run that builds from the ledger, which must not change under it; `holder` names this
     one to who waits for it, `tell` says for whom it waits; who has the lock says `is_locked`. A file that would be the
-    same is left as it is. `keep_late` notes the lines of erased people before the ledger has their tombstones.
+    same is left as it is. `keep_late` notes the lines of erased people before the ledger has their tombstones. Whoever
+    calls has asked `check_keys`, once for all days.
     Raises LedgerError when the rows written are not the lines read.
     """
     landing, ledger = Store(settings.landing_url), Store(settings.ledger_url)
@@ -110,13 +119,8 @@ def load_partition(
         )
         return kept
     _refuse_a_part(landing, stream, day, files)
-    for folder in ledger.folders(stream.name):  # none is to be written with another key, or in clear beside them
-        parquet_files.check_key(settings, ledger.full(f"{stream.name}/{folder}/{LEDGER_FILE}"))
     reader = LineReader(landing, files, max_line_bytes=settings.max_line_bytes)
-    scratch = settings.data_dir / ".scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    beside = scratch / f"{stream.name}-{day}-{uuid.uuid4().hex}.parquet"
-    try:
+    with parquet_files.scratch_file(settings) as beside:
         written = _write(settings, guard, files, reader, beside)
         rows = sum(written.reasons.values())
         if rows != reader.lines:
@@ -128,8 +132,6 @@ def load_partition(
         if not parquet_files.has_same(settings, ledger, beside, target):
             with nullcontext() if is_locked else warehouse_lock(settings, holder=holder, tell=tell):
                 parquet_files.put(settings, ledger, beside, target)
-    finally:
-        parquet_files.discard(beside)
     dead_letters, erased = _by_reason(written.reasons)
     found = dict(sorted(written.found.items()))
     return LedgerPartition(stream.name, day, rows, dead_letters, len(files), size, found, erased, tuple(written.late))
@@ -180,16 +182,12 @@ def _bring_forward(
     kept = brought_forward(stored, parquet_files.metadata_of(settings, path), guard)
     if kept is None:
         return
-    beside = settings.data_dir / ".scratch" / f"{guard.stream.name}-{day}-{uuid.uuid4().hex}.parquet"
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with parquet_files.scratch_file(settings) as beside:
         parquet_files.write(
             settings, beside, kept.rows.schema, [kept.rows], metadata=lambda: kept.metadata, row_group_size=CHUNK_LINES
         )
         with nullcontext() if is_locked else warehouse_lock(settings, holder=holder, tell=tell):
             parquet_files.put(settings, ledger, beside, target)
-    finally:
-        parquet_files.discard(beside)
     tell(f"{guard.stream.name} {day}: its rows have the tokens of the keys that are set now")
 
 

@@ -6,7 +6,9 @@ DuckDB reads no metadata of an encrypted file.
 """
 
 import json
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -102,10 +104,21 @@ def put(settings: Settings, store: Store, local: Path, path: str) -> None:
         beside(store.full(path)).unlink(missing_ok=True)
 
 
-def discard(local: Path) -> None:
-    """Removes what `write` wrote, if it was not moved."""
-    local.unlink(missing_ok=True)
-    beside(local).unlink(missing_ok=True)
+@contextmanager
+def scratch_file(settings: Settings) -> Iterator[Path]:
+    """Where a file is written before `put` moves it in; what was not moved is removed."""
+    local = settings.data_dir / ".scratch" / f"{uuid.uuid4().hex}.parquet"
+    local.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield local
+    finally:
+        discard(local)
+
+
+def discard(path: Path) -> None:
+    """Removes a file, and what stands beside an encrypted one."""
+    path.unlink(missing_ok=True)
+    beside(path).unlink(missing_ok=True)
 
 
 def has_same(settings: Settings, store: Store, local: Path, path: str) -> bool:

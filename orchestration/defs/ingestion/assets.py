@@ -16,7 +16,7 @@ from orchestration.lib import stage_times
 from orchestration.lib.check_results import check_result
 from orchestration.lib.erasure.late import keep_late
 from orchestration.lib.gates import LEDGER_GATE, open_gates
-from orchestration.lib.ledger import LedgerPartition, load_partition
+from orchestration.lib.ledger import LedgerPartition, check_keys, load_partition
 from orchestration.lib.ledger_sql import ledger_columns
 from orchestration.lib.partitions import from_keys
 
@@ -69,6 +69,7 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
         days = from_keys(context.partition_keys)
         if not settings.pseudonym_keys and _is_first_in_run(context):
             context.log.warning(RAW_IDS)
+        check_keys(settings, stream)
         loaded: dict[str, LedgerPartition] = {}
         for day in days:
             partition = load_partition(

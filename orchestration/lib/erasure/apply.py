@@ -7,6 +7,7 @@ the warehouse's lock.
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from functools import partial
+from pathlib import Path
 
 from orchestration.contracts.erasure import ERASURES
 from orchestration.contracts.fields import Stream
@@ -18,11 +19,12 @@ from orchestration.lib.erasure.known import Erasure, is_complete, received_erasu
 from orchestration.lib.erasure.late import keep_late, noted_late
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import ERASE, Line, Plan, read_plan, write_plan
+from orchestration.lib.erasure.search import Search
 from orchestration.lib.erasure.steps import reached
 from orchestration.lib.erasure.tombstones import tombstone
 from orchestration.lib.erasure.withdrawal import REASON, versions_that_hold, withdraw
 from orchestration.lib.landing import landed_days, landing_files
-from orchestration.lib.ledger import fingerprint, ledger_metadata, load_partition
+from orchestration.lib.ledger import check_keys, fingerprint, ledger_metadata, ledger_path, load_partition
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
 from orchestration.lib.retention.findings import forget_findings
 from orchestration.lib.retention.policy import load_policy
@@ -42,6 +44,7 @@ def erasures_to_load(settings: Settings) -> dict[date, str]:
 
 
 def load_erasures(settings: Settings, *, tell: Tell) -> None:
+    check_keys(settings, ERASURES)
     for day in erasures_to_load(settings):
         load_partition(settings, ERASURES, day, tell=tell, is_locked=True)
 
@@ -90,13 +93,16 @@ def person_ids(settings: Settings, user_id: str) -> list[str]:
 
 def _apply(settings: Settings, erasure: Erasure, user_id: str, *, tell: Tell) -> None:
     before = read_plan(settings, erasure.erasure_id)
-    plan = _find(settings, erasure, user_id)
+    plan, search = _find(settings, erasure, user_id)
     if before:
         plan = before.with_more(plan)
     if plan.is_applied:
         return
     names = person_names(settings, user_id, plan)
-    held = versions_that_hold(settings, plan, None if plan.kept else person_ids(settings, user_id)[0], names)
+    if names.digest != search.names.digest:
+        search = Search(settings, names)
+    held = versions_that_hold(settings, plan, None if plan.kept else person_ids(settings, user_id)[0], search)
+    plan.searched, plan.searched_for = search.clean, names.digest
     plan.versions = {
         name: sorted({*plan.versions.get(name, []), *held.get(name, [])}) for name in sorted({*plan.versions, *held})
     }
@@ -110,22 +116,27 @@ def _apply(settings: Settings, erasure: Erasure, user_id: str, *, tell: Tell) ->
     reached("applied", erasure.erasure_id, tell)
 
 
-def _find(settings: Settings, erasure: Erasure, user_id: str) -> Plan:
-    """The person's lines, and other people's that name them."""
+def _find(settings: Settings, erasure: Erasure, user_id: str) -> tuple[Plan, Search]:
+    """The person's lines, and other people's that name them; and what was searched for the latter."""
     plan = find_lines(
         settings, erasure.erasure_id, str(erasure.received_date), person_ids(settings, user_id), erasure.until
     )
     names = person_names(settings, user_id, plan)
+    search = Search(settings, names)
+    landing, ledger = Store(settings.landing_url), Store(settings.ledger_url)
     erased = {(line.source_file, line.source_line) for line in plan.lines}
     for stream in STREAMS:
         for day, files in landed.loaded_files(settings, stream).items():
             named: Iterable[Line]
+            # A file is looked through as a whole first, and only the lines of one that names them are looked at.
             if files is None:
-                named = ledgered.lines_that_name(settings, stream, day, names)
+                path = Path(ledger.full(ledger_path(stream.name, day)))
+                named = ledgered.lines_that_name(settings, stream, day, names) if search.is_in(path) else ()
             else:
-                named = landed.lines_that_name(settings, stream.name, day, files, names)
+                may_name = [f for f in files if not landing.is_local or search.is_in(Path(landing.full(f.stored.path)))]
+                named = landed.lines_that_name(settings, stream.name, day, may_name, names)
             plan.lines += [line for line in named if (line.source_file, line.source_line) not in erased]
-    return plan
+    return plan, search
 
 
 def _take_out(settings: Settings, plan: Plan, names: Names, *, tell: Tell) -> None:
@@ -149,6 +160,8 @@ def _rewrite(
     plan: Plan | None = None,
 ) -> None:
     """Rewrites the landing files, and then loads their days again, or rewrites the ledger where files are gone."""
+    for name in sorted({name for name, _ in changes}):
+        check_keys(settings, _stream(name))
     rewritten = {
         (name, day): all([landed.rewrite(settings, file, lines, names) for file, lines in sorted(files.items())])
         for (name, day), files in sorted(changes.items())

@@ -116,7 +116,8 @@ def _verify(settings: Settings, erasure: Erasure, plan: Plan, names: Names) -> V
         left_out["the person's own id"] = "lines from after the erasure have it"
     elif not {*names.ids} - _event_ids(plan):
         left_out["the person's own id"] = f"of fewer than {SHORTEST} characters, it would be found in any text"
-    search = Search(settings, names)
+    # What had none of these names when the plan was made, and has not changed since, is not read a second time.
+    search = Search(settings, names, plan.searched if plan.searched_for == names.digest else None)
     roots = {settings.data_dir, settings.warehouse.parent, Path(settings.ledger_url), Path(settings.datasets_url)}
     landing = Store(settings.landing_url)
     if landing.is_local:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import cache
 from pathlib import Path
 
 from orchestration.contracts.erasure import ERASURES
@@ -61,12 +62,17 @@ def known_subjects(settings: Settings) -> dict[str, Erased]:
     """The subjects of the completed erasures, as their reports tell: where there are none, a load costs nothing more.
 
     One that is under way finds its lines by itself, with all that hangs on them, which a tombstone does not tell any
-    more.
+    more. Each load asks, since another run may complete one meanwhile; a report is read once.
     """
     known: dict[str, Erased] = {}
     for path in sorted((settings.data_dir / REPORTS).glob(f"er_*/{REPORT}")):
-        told = json.loads(path.read_text(encoding="utf-8"))
-        one = Erased(told["erasure_id"], datetime.fromisoformat(told["events_until"]))
-        if told["subject"] not in known or known[told["subject"]].until < one.until:
-            known[told["subject"]] = one
+        subject, one = _reported(path, path.stat().st_mtime_ns)
+        if subject not in known or known[subject].until < one.until:
+            known[subject] = one
     return known
+
+
+@cache
+def _reported(path: Path, modified: int) -> tuple[str, Erased]:
+    told = json.loads(path.read_text(encoding="utf-8"))
+    return told["subject"], Erased(told["erasure_id"], datetime.fromisoformat(told["events_until"]))

@@ -5,7 +5,6 @@ A file is written anew beside, in its own format and compression, and renamed: e
 
 import gzip
 import json
-import uuid
 from bisect import bisect_right
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from orchestration.contracts.fields import Stream
+from orchestration.lib import parquet_files
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import SCRUB, Line
 from orchestration.lib.landing import (
@@ -82,10 +82,7 @@ def rewrite(settings: Settings, source_file: str, changes: Changes, names: Names
     path = source_file.removeprefix("landing/")
     if not store.exists(path):
         return False
-    scratch = settings.data_dir / ".scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    beside = scratch / f"landed-{uuid.uuid4().hex}"
-    try:
+    with parquet_files.scratch_file(settings) as beside:
         with store.fs.open(store.full(path), "rb") as raw:
             if path.lower().endswith(".parquet"):
                 _rewrite_parquet(raw, beside, changes, names)
@@ -93,8 +90,6 @@ def rewrite(settings: Settings, source_file: str, changes: Changes, names: Names
                 _rewrite_text(raw, path.lower(), beside, changes, names)
         if not store.has_same(beside, path):
             store.put(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
     return True
 
 

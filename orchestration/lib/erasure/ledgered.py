@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import chain
@@ -52,8 +51,6 @@ def rewrite(
     ledger = Store(settings.ledger_url)
     path = Path(ledger.full(ledger_path(stream.name, day)))
     wanted = {(line.source_file, line.source_line): line.what for line in lines}
-    beside = settings.data_dir / ".scratch" / f"ledger-{uuid.uuid4().hex}.parquet"
-    beside.parent.mkdir(parents=True, exist_ok=True)
     told = parquet_files.metadata_of(settings, path)
     told["landing_files"] = _sizes_now(settings, stream, day, told["landing_files"])
     told["ledger_version"] = _digest(f"{told['ledger_version']}\n{erasure_id}")
@@ -67,14 +64,12 @@ def rewrite(
 
     tables = rewritten()
     first = next(tables)
-    try:
+    with parquet_files.scratch_file(settings) as beside:
         parquet_files.write(
             settings, beside, first.schema, chain([first], tables), metadata=lambda: told, row_group_size=CHUNK_LINES
         )
         if any(changed):
             parquet_files.put(settings, ledger, beside, ledger_path(stream.name, day))
-    finally:
-        parquet_files.discard(beside)
     return any(changed)
 
 

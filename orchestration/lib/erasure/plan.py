@@ -5,7 +5,7 @@ rerun after a kill, goes by the plan. It has places and ids, no texts, and goes 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -31,7 +31,9 @@ class Line:
 
 @dataclass(kw_only=True)
 class Plan:
-    """What is found of one person. `kept` counts lines of theirs from after the erasure's time."""
+    """What is found of one person. `kept` counts lines of theirs from after the erasure's time. `searched` are the
+    files that have none of the names of which `searched_for` is the digest, as they were then (search.py).
+    """
 
     erasure_id: str
     day: str
@@ -43,6 +45,8 @@ class Plan:
     unread: list[str] = field(default_factory=list)
     kept: int = 0
     is_applied: bool = False
+    searched: dict[str, Sequence[int]] = field(default_factory=dict)
+    searched_for: str = ""
 
     @property
     def days(self) -> dict[str, set[date]]:

@@ -26,7 +26,7 @@ class Subjects:
 
     def generations(self, user_id: str) -> list[str]:
         """The subject as no key, the first, the first two, … make it: an erasure knows the keys of its day."""
-        found = [hashlib.sha256(f"{_DOMAIN}\x1f{user_id}".encode()).hexdigest()]
+        found = [hashlib.sha256(f"{_DOMAIN}\x1f{user_id}".encode("utf-8", "surrogatepass")).hexdigest()]
         for number in range(len(self.pseudonyms.keys)):
             found.append(Pseudonyms(self.pseudonyms.keys[number : number + 1]).stored(found[-1]))
         return [PREFIX + one.removeprefix("user_")[:_HEX] for one in found]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.lib.catalog import Catalog, datasets, withdrawn_text
-from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import Plan
 from orchestration.lib.erasure.search import Search
 from orchestration.lib.holdings import holdings
@@ -27,8 +26,8 @@ _KEPT = (
 REASON = "erasure of a person"
 
 
-def versions_that_hold(settings: Settings, plan: Plan, user_id: str | None, names: Names) -> dict[str, list[str]]:
-    """The versions of each dataset that rest on the person's lines, or any of whose files has one of the ids.
+def versions_that_hold(settings: Settings, plan: Plan, user_id: str | None, search: Search) -> dict[str, list[str]]:
+    """The versions of each dataset that rest on the person's lines, or any of whose files has what is searched for.
 
     Rows may have the person's words without an id, as an earlier turn of a conversation: the warehouse knows them, as
     it was built with the lines.
@@ -41,7 +40,6 @@ def versions_that_hold(settings: Settings, plan: Plan, user_id: str | None, name
         wanted = Wanted(feedback_ids=plan.feedback_ids, request_ids=plan.request_ids, user_id=user_id)
         for row in holdings(settings, wanted, with_changes=False)[0]:
             found.setdefault(row["dataset"], set()).add(row["version"])
-    search = Search(settings, names)
     for dataset in datasets(settings):
         catalog = Catalog(settings, dataset)
         known = found.get(dataset, set())

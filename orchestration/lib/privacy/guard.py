@@ -26,7 +26,7 @@ from orchestration.lib.privacy.text_masker import Model, TextMasker
 from orchestration.lib.settings import Settings
 
 # Counts one up whenever the same line would be stored otherwise: then the days are other ones.
-VERSION = 1
+VERSION = 2
 _HINTS = tuple(Hint)
 
 
@@ -69,20 +69,23 @@ class Guard:
         landed = lines["bytes"].combine_chunks()
         hints = self._hints(landed)
         one_by_one = hints > 0
-        text, tokens = landed, dict[str, str]()
-        if self.pseudonyms.keys:
-            users = user_ids.find(landed, self.policy.user_id_fields)
-            text, tokens = user_ids.replaced(landed, users, self.pseudonyms)
-            one_by_one |= users.one_by_one
+        text, tokens, has_tokens = landed, dict[str, str](), np.zeros(len(landed), dtype=bool)
         stored = self.policy.of(self.stream.name)
+        if self.pseudonyms.keys:
+            may_hide = np.ones(len(landed), dtype=bool) if stored.masks_nothing else hints > 0
+            users = user_ids.replaced(landed, self.policy.user_id_fields, self.pseudonyms, may_hide=may_hide)
+            text, tokens, has_tokens = users.lines, users.tokens, users.is_done
+            one_by_one |= users.one_by_one
         if self.model is not None or stored.text_characters is not None or not stored.keeps_logprobs:
             one_by_one[:] = True
         if one_by_one.any():
             rewriter = LineRewriter(self.stream, self.policy, self.pseudonyms, masker)
             numbers = np.flatnonzero(one_by_one)
+            # Where all ids are tokens only texts are left to be looked at.
+            given = pc.if_else(pa.array(has_tokens[numbers]), text.take(numbers), landed.take(numbers)).to_pylist()
             new = [
-                self._rewritten(rewriter, lines, int(number), line, _BY_BITS[hints[number]])
-                for number, line in zip(numbers, landed.take(pa.array(numbers)).to_pylist(), strict=True)
+                self._rewritten(rewriter, lines, int(n), line, _BY_BITS[hints[n]], has_tokens=bool(has_tokens[n]))
+                for n, line in zip(numbers, given, strict=True)
             ]
             text = pc.replace_with_mask(text, pa.array(one_by_one), pa.array(new, pa.binary()))
             tokens |= rewriter.tokens
@@ -95,10 +98,17 @@ class Guard:
         return hints_of(landed)
 
     def _rewritten(
-        self, rewriter: LineRewriter, lines: pa.Table, number: int, line: bytes, hints: frozenset[Hint]
+        self,
+        rewriter: LineRewriter,
+        lines: pa.Table,
+        number: int,
+        line: bytes,
+        hints: frozenset[Hint],
+        *,
+        has_tokens: bool,
     ) -> bytes:
         try:
-            return rewriter.rewrite(line, hints)
+            return rewriter.rewrite(line, hints, has_tokens=has_tokens)
         except Exception as error:
             # The error itself may quote what was to be masked.
             raise GuardError(

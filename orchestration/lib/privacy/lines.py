@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from orchestration.contracts.fields import Stream
 from orchestration.lib.privacy.json_literals import (
@@ -23,6 +24,7 @@ from orchestration.lib.privacy.json_literals import (
 from orchestration.lib.privacy.policy import Action, FieldPolicy, PrivacyPolicy
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
 from orchestration.lib.privacy.recognizers.base import Hint
+from orchestration.lib.privacy.recognizers.secrets import is_secret_key
 from orchestration.lib.privacy.text_masker import TextMasker
 from orchestration.lib.privacy.untouched import untouched_paths
 
@@ -47,29 +49,33 @@ class LineRewriter:
     masker: TextMasker
     tokens: dict[str, str] = field(default_factory=dict)
     _untouched: frozenset[Path] = field(init=False)
+    _first_names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self._untouched = untouched_paths(self.stream)
+        self._first_names = frozenset(name[0] for name in self.policy.user_id_fields)
 
-    def rewrite(self, line: bytes, hints: Set[Hint]) -> bytes:
-        """The line as it may be stored; bytes that are no UTF-8 stay as they are."""
+    def rewrite(self, line: bytes, hints: Set[Hint], *, has_tokens: bool = False) -> bytes:
+        """The line as it may be stored; bytes that are no UTF-8 stay as they are. One in which user ids are tokens
+        already `has_tokens`.
+        """
         text = line.decode("utf-8", "surrogateescape")
         if "\0" in text:
             # UTF-16 read as bytes: without the zeros it can be read, and so can what is in it. With one it is no JSON.
             legible = text.replace("\0", "")
-            new = self._rewritten(legible, _ALL)
+            new = self._rewritten(legible, _ALL, has_tokens)
             text = text if new == legible else f"{new}\0"
         else:
-            text = self._rewritten(text, _ALL if "\\u00" in text else hints)
+            text = self._rewritten(text, _ALL if "\\u00" in text else hints, has_tokens)
         return text.encode("utf-8", "surrogateescape")
 
-    def _rewritten(self, text: str, hints: Set[Hint]) -> str:
+    def _rewritten(self, text: str, hints: Set[Hint], has_tokens: bool) -> str:
         is_json = _is_json(text)
         if is_json and not self.policy.of(self.stream.name).keeps_logprobs:
             text = without_logprobs(text)
-        ids = self.ids_of(text)
+        ids = {} if has_tokens else self.ids_of(text)
         one = RewrittenLine(self, hints if is_json or not hints else _ALL, ids)
-        text = one.rewritten(text if is_json else self._plainly_named(text))
+        text = one.rewritten(text if is_json or has_tokens else self._plainly_named(text))
         if not is_json:
             # What stands outside of its literals, or across them, is text as well.
             text = one.text(text, key="", policy=self.policy.of(self.stream.name).masking)
@@ -89,6 +95,8 @@ class LineRewriter:
 
     def is_user_id(self, path: Path) -> bool:
         """Whether a user's id stands at a path: under a name that the policy has, however deep."""
+        if self._first_names.isdisjoint(path):
+            return False
         return any(path[at : at + len(name)] == name for name in self.policy.user_id_fields for at in range(len(path)))
 
     def is_untouched(self, path: Path) -> bool:
@@ -138,7 +146,7 @@ class RewrittenLine:
         return self.of.masker.mask(text, key=key, policy=policy, hints=self.hints)
 
     def _key(self, literal: str) -> str:
-        if _PLAIN_KEY.fullmatch(literal) and literal[1:-1] not in self.ids:
+        if _is_plain_key(literal) and literal[1:-1] not in self.ids:
             return literal
         text, _ = decoded(literal)
         policy = self.of.policy.of(self.of.stream.name).masking
@@ -150,9 +158,9 @@ class RewrittenLine:
         if literal[0] != '"':
             return self._number(path, literal, key)
         text, is_whole = decoded(literal)
-        if self.shortest and text.isalpha():
+        if self.shortest and text.isalpha() and not is_secret_key(key):
             return literal
-        if self.of.is_user_id(path) and (not self.of.pseudonyms.keys or text in self.ids):
+        if self.of.is_user_id(path) and (not self.ids or text in self.ids):
             new = self.ids.get(text, text)
         elif text in self.ids:
             new = self.ids[text]
@@ -187,6 +195,12 @@ class RewrittenLine:
         # A session that is called by an address joins whether or not its line says that this is the user's id.
         is_address = self.of.pseudonyms.keys and _ADDRESS.fullmatch(new)
         return self.of.pseudonyms.stored(text) if is_address else new
+
+
+@lru_cache
+def _is_plain_key(literal: str) -> bool:
+    """The same keys are on every line."""
+    return _PLAIN_KEY.fullmatch(literal) is not None
 
 
 def _without_drop(policy: FieldPolicy) -> FieldPolicy:

@@ -16,9 +16,8 @@ def note(path: Path, tokens: Mapping[str, str]) -> None:
     with _held(path) as file:
         known = {json.loads(line)["token"] for line in file if line.endswith("\n")}
         new = sorted((token, user_id) for user_id, token in tokens.items() if token not in known)
-        file.writelines(
-            json.dumps({"token": token, "user_id": user_id}, ensure_ascii=False) + "\n" for token, user_id in new
-        )
+        # As ASCII: an id may be no text that a file could hold.
+        file.writelines(json.dumps({"token": token, "user_id": user_id}) + "\n" for token, user_id in new)
         file.flush()
         os.fsync(file.fileno())
 

@@ -34,7 +34,7 @@ class Pseudonyms:
     def forward(self, stored: str, *, since: int) -> str:
         """Brings what the first `since` keys made to what all of them make."""
         for key in self.keys[since:]:
-            digest = hmac.digest(key, stored.encode(), "sha256").hex()
+            digest = _digest(key, stored)
             stored = f"{PREFIX}{digest[:TOKEN_HEX]}"
         return stored
 
@@ -45,10 +45,15 @@ class Pseudonyms:
     def forward_number(self, stored: str, *, since: int) -> str:
         """As `forward`, for the id as a number."""
         for key in self.keys[since:]:
-            stored = str(NUMBER_FROM + int(hmac.digest(key, stored.encode(), "sha256").hex()[:12], 16))
+            stored = str(NUMBER_FROM + int(_digest(key, stored)[:12], 16))
         return stored
 
     @property
     def fingerprints(self) -> Sequence[str]:
         """A short name of each key, which tells nothing of it."""
         return [hmac.digest(key, b"feedback-attribution key", hashlib.sha256).hex()[:12] for key in self.keys]
+
+
+def _digest(key: bytes, text: str) -> str:
+    """Of any text: who sends half a surrogate pair, or bytes that are no UTF-8, holds no day up."""
+    return hmac.digest(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()

@@ -5,7 +5,6 @@ held back stays so. Each row has the model that it is of, its partition there, a
 all models. A file belongs to the texts of one stream and received date.
 """
 
-import uuid
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -174,10 +173,6 @@ def _rows_of(settings: Settings, path: str) -> str:
 
 
 def _put(settings: Settings, path: str, tables: Iterable[pa.Table]) -> None:
-    beside = settings.data_dir / ".scratch" / f"findings-{uuid.uuid4().hex}.parquet"
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with parquet_files.scratch_file(settings) as beside:
         parquet_files.write(settings, beside, SCHEMA, tables, metadata=dict)
         parquet_files.put(settings, Store(settings.ledger_url), beside, path)
-    finally:
-        parquet_files.discard(beside)

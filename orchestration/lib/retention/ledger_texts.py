@@ -1,7 +1,6 @@
 """A ledger file written anew without texts: lines, keys, words and numbers stay, and so do reasons of dead letters."""
 
 import hashlib
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -51,15 +50,11 @@ def write_without_texts(settings: Settings, stream: Stream, day: date, going: Go
     version = told["ledger_version"]
     told |= {TEXTS: left, BEFORE: version, LOADED: told.get(LOADED, version)}
     told["ledger_version"] = hashlib.sha256(f"{version}\n{TEXTS}: {left}".encode()).hexdigest()[:16]
-    beside = settings.data_dir / ".scratch" / f"texts-{uuid.uuid4().hex}.parquet"
-    beside.parent.mkdir(parents=True, exist_ok=True)
     tables = _without_texts(settings, stream, path, going)
     schema = next(tables).schema
-    try:
+    with parquet_files.scratch_file(settings) as beside:
         parquet_files.write(settings, beside, schema, tables, metadata=lambda: told, row_group_size=CHUNK_LINES)
         parquet_files.put(settings, ledger, beside, ledger_path(stream.name, day))
-    finally:
-        parquet_files.discard(beside)
 
 
 def without_texts(stream: Stream, columns: list[str], going: Going) -> str:

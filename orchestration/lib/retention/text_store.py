@@ -4,7 +4,6 @@ A folder of its own, which may be on a cheaper disk; nothing of a run reads it. 
 texts, and an erasure leaves in it what lines of the ledger still name.
 """
 
-import uuid
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -92,10 +91,6 @@ def _read(path: str) -> str:
 
 
 def _put(settings: Settings, day: date, tables: Iterator[pa.Table]) -> None:
-    beside = settings.data_dir / ".scratch" / f"inputs-{uuid.uuid4().hex}.parquet"
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with parquet_files.scratch_file(settings) as beside:
         parquet_files.write(settings, beside, SCHEMA, tables, metadata=dict)
         parquet_files.put(settings, Store(str(settings.data_dir)), beside, path_of(day))
-    finally:
-        parquet_files.discard(beside)

@@ -36,7 +36,7 @@ _PRIVATE_KEY = re.compile(
 )
 _HOOK = re.compile(r"hooks\.slack\.com/(?:services|workflows)/(?P<it>[\w/+-]{20,})")
 _IN_ADDRESS = re.compile(
-    r"(?<![\w.-])[A-Za-z][A-Za-z0-9+.-]{1,20}:\\?/\\?/[^\s:/@\"'<>]{0,64}:(?P<it>[^\s/@\"'<>]{1,200})@"
+    r"(?<![\w.-])[A-Za-z][A-Za-z0-9+.-]{1,20}:\\?/\\?/[^\s:/@\"'<>]{0,64}:(?P<it>[^\s/\"'<>]{1,200})@"
 )
 _BEARER = re.compile(r"\b(?:bearer|basic)\s+(?P<it>[A-Za-z0-9._~+/-]{16,}={0,2})", re.IGNORECASE)
 _SIGNED = re.compile(
@@ -67,12 +67,37 @@ _STANDS_FOR_ONE = re.compile(
     r"undefined|string|secrets?\.|insert|dummy|REMOVED|DROPPED|_HERE",
     re.IGNORECASE,
 )
+# Words of which examples in program code make a literal (`my_password123`, `test-secret-key`). One that is written with
+# signs or with digits for letters is none: people have such passwords.
+_WORDS_OF_EXAMPLES = (
+    "access admin api app auth bar baz changeme client correct current database db default demo dummy encryption fake "
+    "foo guest hash hashed hello here invalid jwt key login long mongo mysql my new old pass passphrase password "
+    "passwd passwort plain postgres private public pwd random redis root safe salt sample secret secrets secure "
+    "service session some string strong super temp test text the this token user username valid value very world wrong"
+)
+_EXAMPLE = re.compile(
+    rf"(?:(?:{'|'.join(sorted(_WORDS_OF_EXAMPLES.split(), key=len, reverse=True))})[_.-]?)++\d{{0,5}}", re.IGNORECASE
+)
 LEAST_ENTROPY = 3.0
+
+
+def is_secret_key(key: str) -> bool:
+    """Whether what stands under a key is called a password or a secret by it."""
+    return _SECRET_KEYS.search(key) is not None
+
+
+def is_example(text: str) -> bool:
+    """Whether a literal is what programmers write where a secret would stand."""
+    return _EXAMPLE.fullmatch(text) is not None
 
 
 def is_random(text: str) -> bool:
     """Whether a text of 16 and more characters looks drawn: letters and digits mixed, none often."""
-    if _STANDS_FOR_ONE.search(text) or not (re.search(r"\d", text) and re.search(r"[A-Za-z]", text)):
+    if (
+        _STANDS_FOR_ONE.search(text)
+        or is_example(text)
+        or not (re.search(r"\d", text) and re.search(r"[A-Za-z]", text))
+    ):
         return False
     if re.fullmatch(r"[a-z_]+\d{0,3}|[A-Za-z]+(?:[._-][A-Za-z]+)*[._-]?v?\d{0,4}(?:[.-]\d+)*", text):
         return False  # a name in code, with a number
@@ -85,7 +110,7 @@ def _is_password(match: re.Match[str]) -> bool:
     word, is_said = match["it"].rstrip(".,;:!?)"), "=" not in match["by"]
     if len(word) < 4 or _STANDS_FOR_ONE.search(word) or not re.search(r"[A-Za-z]", word):
         return False
-    if re.search(r"[(\[]", word) or word[:1] in "({":
+    if re.search(r"[(\[]", word) or word[:1] in "({" or (is_example(word) and (match["quote"] or not is_said)):
         return False
     mixed = (
         re.search(r"\d", word)
@@ -101,11 +126,15 @@ def _is_password(match: re.Match[str]) -> bool:
     )
 
 
+def _is_of_address(match: re.Match[str]) -> bool:
+    return re.match(r"[$%{*]", match["it"]) is None and not is_example(match["it"])
+
+
 class _UnderKey(Recognizer):
     """The value of a key that is called a password or a secret."""
 
     def find(self, text: Text, key: str) -> Iterator[Found]:
-        if key and _SECRET_KEYS.search(key) and not _STANDS_FOR_ONE.search(text.text):
+        if is_secret_key(key) and not _STANDS_FOR_ONE.search(text.text):
             yield from super().find(text, key)
 
 
@@ -148,7 +177,7 @@ SECRETS: tuple[Recognizer, ...] = (
     _secret(_TELEGRAM, marks=(":A",), reach=(12, 40), is_exact=True),
     _secret(_DISCORD, marks=(".",), reach=(40, 60), check=lambda match: is_random(match[0])),
     _secret(_HOOK, marks=("hooks.slack.com",)),
-    _secret(_IN_ADDRESS, marks=("://", ":\\/\\/"), reach=(22, 300), check=lambda m: not re.match(r"[$%{*]", m["it"])),
+    _secret(_IN_ADDRESS, marks=("://", ":\\/\\/"), reach=(22, 300), check=_is_of_address),
     _secret(_BEARER, marks=("bearer", "basic"), check=_is_it_random),
     _secret(_SIGNED, marks=("sig", "auth", "token=", "key=", "credential="), reach=(40, 300), check=_is_it_random),
     _secret(_ASSIGNED, marks=_NAME_MARKS, reach=(24, 300), check=_is_it_random),
