@@ -196,9 +196,7 @@ def _write(settings: Settings, guard: Guard, files: list[LandingFile], reader: L
     chunks on out of order, and then no two runs write the same bytes.
     """
     stream = guard.stream
-    columns = ", ".join(f"{name}::{kind} as {name}" for name, kind in ledger_columns(stream).items())
-    lines_query = ledger_query(stream, source_files=[f.source_file for f in files], lines="lines")
-    query = f"select {columns} from ({lines_query})"
+    query = _query(stream, files)
     written = _Written()
     with ExitStack() as stack:
         workers = [
@@ -227,6 +225,27 @@ def _write(settings: Settings, guard: Guard, files: list[LandingFile], reader: L
     if settings.pseudonym_map:
         note(settings.pseudonym_map, written.tokens)
     return written
+
+
+def _query(stream: Stream, files: Sequence[LandingFile]) -> str:
+    columns = ", ".join(f"{name}::{kind} as {name}" for name, kind in ledger_columns(stream).items())
+    lines_query = ledger_query(stream, source_files=[f.source_file for f in files], lines="lines")
+    return f"select {columns} from ({lines_query})"
+
+
+def landed_rows(
+    settings: Settings,
+    guard: Guard,
+    files: list[LandingFile],
+    worker: duckdb.DuckDBPyConnection,
+    known: Mapping[str, Erased],
+) -> pa.Table:
+    """The rows that the ledger will have of some files, for who can not wait for it. Nothing is written."""
+    reader = LineReader(Store(settings.landing_url), files, max_line_bytes=settings.max_line_bytes)
+    query = _query(guard.stream, files)
+    parsed = (_parse(worker, query, guard, chunk) for chunk in reader.chunks())
+    tables = list(_noted(parsed, guard, known, _Written()))
+    return pa.concat_tables(tables) if tables else arrow_schema(guard.stream).empty_table()
 
 
 Parsed = tuple[pa.Table, Protected]
