@@ -44,6 +44,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_range(run, required=True)
     run.set_defaults(do=_run)
 
+    follow = commands.add_parser("follow", help="show new feedback attributed within seconds, as files land")
+    follow.add_argument("--once", action="store_true", help="take in what has landed, and end")
+    follow.add_argument(
+        "--interval", type=_seconds, default=1.0, metavar="SECONDS", help="between two looks (default 1)"
+    )
+    follow.set_defaults(do=_follow)
+
     status = commands.add_parser("status", help="print the whole history of one event, or of a user, as JSON")
     which = status.add_mutually_exclusive_group(required=True)
     which.add_argument("--feedback", metavar="ID", help="a feedback_id, given or derived")
@@ -181,6 +188,16 @@ def _words(text: str) -> int:
     return int(text)
 
 
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0.05 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.05 to 3600")
+    return value
+
+
 def _similarity(text: str) -> float:
     try:
         value = float(text)
@@ -221,6 +238,13 @@ def _run(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Na
     if outcome.failure:
         print(f"\nattribution run: {outcome.failure}", file=sys.stderr)
         return EXIT_STOPPED
+    return EXIT_OK
+
+
+def _follow(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.follow.run import follow
+
+    follow(settings, once=given.once, interval=given.interval, tell=_tell)
     return EXIT_OK
 
 

@@ -23,6 +23,7 @@ from orchestration.lib.store import replace_text
 
 # Stand in the compiled SQL for the window's days; no model and no datum has them.
 _FROM, _TO = date(1001, 1, 1), date(1002, 2, 2)
+# In the order in which they read each other.
 _MODELS = (
     *("stg_inferences", "stg_inference_parts", "stg_feedback", "stg_reviews"),
     *("int_inference_receipts", "int_feedback_receipts", "int_review_decisions", "int_feedback_candidates"),
@@ -84,12 +85,13 @@ def _compile(settings: Settings, variables: str) -> dict[str, str]:
         project = dbt.project_of(place)
         for source in project.sources.values():
             source.meta = {**source.config.meta, "external_location": f"read_parquet('ledger:{source.name}')"}
-        rules = [path.stem for path in dbt.RULES_DIR.glob("*.sql")]
-        what = ["compile", "--select", *_MODELS, *rules, "--vars", variables, "--no-write-json"]
+        names = [*_MODELS, *sorted(path.stem for path in dbt.RULES_DIR.glob("*.sql"))]
+        what = ["compile", "--select", *names, "--indirect-selection", "empty", "--vars", variables, "--no-write-json"]
         result = dbt.invoke([*what, "--target-path", str(scratch / "target")], manifest=project)
         if not result.success:
             raise dbt.DbtError(f"dbt can not compile the models: {result.exception or _messages(result.result)}")
-        return {one.node.name: one.node.compiled_code for one in result.result.results}
+        compiled = {one.node.name: one.node.compiled_code for one in result.result.results}
+        return {name: compiled[name] for name in names}
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         dbt.set_environment(settings)
