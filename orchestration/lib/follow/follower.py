@@ -287,24 +287,27 @@ class Follower:
         self._connection.execute("commit")
 
     def _apply_rules(self) -> bool:
-        """Asks the rules when something has changed since, and takes what they have told; whether it changes anything."""
+        """Asks the rules when something has changed since, and takes what they have told; whether they have."""
         flags = self._done("rules")
         if flags is None:
             if not self._are_rules_asked and "rules" not in self._beside and time.monotonic() >= self._ask_at:
                 self._ask_rules()
             return False
+        self._apply(flags)
+        return True
+
+    def _apply(self, flags: pa.Table) -> None:
         step = self._step_of()
         self._connection.execute("begin")
         if not step.apply_flags(flags):
             self._connection.execute("commit")
-            return False
+            return
         self._sequence += 1
         self._settle(step)
-        return True
 
     def _ask_rules(self) -> None:
         self._are_rules_asked = True
-        rules = Rules(self._settings, self._models, self._segments, self._window)
+        rules = self._rules()
         cursor = self._connection.cursor()
         started = time.monotonic()
 
@@ -316,6 +319,9 @@ class Follower:
             return told
 
         self._beside["rules"] = self._pool.submit(ask)
+
+    def _rules(self) -> Rules:
+        return Rules(self._settings, self._models, self._segments, self._window)
 
     def _done(self, what: str) -> Any:
         """What something beside has come to; None while it is not done."""
@@ -364,21 +370,16 @@ class Follower:
     def _follow_on(self, base: Base) -> None:
         """The batch has closed a day, or opened one again: history is what it says now."""
         if base.until and (self._base.until is None or base.until > self._base.until):
-            flags = Rules(self._settings, self._models, self._segments, self._window)
             with self._connection.cursor() as cursor:
-                told = flags.ask(cursor)
-            step = self._step_of()
-            self._connection.execute("begin")
-            step.apply_flags(told)
-            self._sequence += 1
-            self._settle(step)
+                self._apply(self._rules().ask(cursor))
             with self._history(base):
                 for line in closing.compare(self._connection, self._folder, self._window[0], base.until):
                     self._tell(line)
         raise Outdated(f"the batch has closed the days up to {base.until}")
 
     def _show(self) -> None:
-        told = self.progress.following(self._connection, self._base.until, self._window)
+        is_settled = self._are_rules_asked and "rules" not in self._beside
+        told = self.progress.following(self._connection, self._base.until, self._window, is_settled=is_settled)
         segments.show(self._connection, self._segments, told)
         self.progress.shown()
         self._segments.forget_strangers(self._connection)

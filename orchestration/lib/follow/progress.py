@@ -12,8 +12,6 @@ RECENT_SECONDS = 600.0
 # Counting what waits reads the open feedback of the whole window.
 COUNT_SECONDS = 5.0
 
-Latencies = "np.ndarray[tuple[int], np.dtype[np.float64]]"
-
 
 class Progress:
     """Counts of one process; latencies are from when the later of both sides had landed to when the pair was shown."""
@@ -57,9 +55,11 @@ class Progress:
             return None
         return float(np.percentile(np.concatenate([seconds for _, seconds in self._recent]), percent))
 
-    def following(self, connection: duckdb.DuckDBPyConnection, until: date | None, window: tuple[date, date]) -> str:
-        """A query of one row for the readers' file."""
-        if time.monotonic() - self._counted_at >= COUNT_SECONDS:
+    def following(
+        self, connection: duckdb.DuckDBPyConnection, until: date | None, window: tuple[date, date], *, is_settled: bool
+    ) -> str:
+        """A query of one row for the readers' file; `is_settled` when the rules have seen all that is in it."""
+        if is_settled or time.monotonic() - self._counted_at >= COUNT_SECONDS:
             self._count(connection, window)
             self._counted_at = time.monotonic()
         ((self._counts["attributed"],),) = connection.execute("select count(*) from shown").fetchall()
@@ -69,7 +69,8 @@ class Progress:
         latencies = ", ".join(f"{'null' if s is None else s}::double as {name}" for name, s in seconds.items())
         return (
             f"select timestamptz '{datetime.now(UTC).isoformat()}' as as_of, {closed} as closed_until, "
-            f"date '{window[0]}' as open_from, date '{window[1]}' as open_to, {numbers}, {latencies}"
+            f"date '{window[0]}' as open_from, date '{window[1]}' as open_to, {numbers}, "
+            f"{is_settled} as is_settled, {latencies}"
         )
 
     def _count(self, connection: duckdb.DuckDBPyConnection, window: tuple[date, date]) -> None:
