@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -61,9 +60,7 @@ def is_shown(platform: Platform, files: int) -> bool:
 
 @contextmanager
 def following(platform: Platform) -> Iterator[subprocess.Popen[str]]:
-    process = start(
-        platform.data_dir, "follow", "--interval", "0.1", output=platform.data_dir.parent / "follow.log"
-    )
+    process = start(platform.data_dir, "follow", "--interval", "0.1", output=platform.data_dir.parent / "follow.log")
     try:
         yield process
     finally:
@@ -100,10 +97,20 @@ def pieces(traffic: Traffic, days: list[date], rng: random.Random) -> list[Piece
         made.append(Piece(stream, max(days), f"resent-{day}.jsonl", rng.sample(lines, len(lines) // 20)))
     # Another answer under an id that is there, and a first line that comes last: the order of files decides, not of days.
     request_id = json.loads(traffic.lines("inferences", days[0])[0])["request_id"]
-    other = {"request_id": request_id, "timestamp": f"{days[0]}T00:00:00Z", "model_version": "other", "session_id": "s-x"}
+    other = {
+        "request_id": request_id,
+        "timestamp": f"{days[0]}T00:00:00Z",
+        "model_version": "other",
+        "session_id": "s-x",
+    }
     made.append(Piece("inferences", days[0], "000000.jsonl", [json.dumps(other)]))
     made.append(Piece("feedback", days[-1], "broken.jsonl", ["{", '{"thumbs": "up"}', "[]"]))
-    on_session = {"feedback_id": "fb-session", "session_id": "s-x", "comment": "well", "timestamp": f"{days[-1]}T12:00:00Z"}
+    on_session = {
+        "feedback_id": "fb-session",
+        "session_id": "s-x",
+        "comment": "well",
+        "timestamp": f"{days[-1]}T12:00:00Z",
+    }
     made.append(Piece("feedback", days[-1], "session.jsonl", [json.dumps(on_session)]))
     rng.shuffle(made)
     return made
@@ -202,8 +209,7 @@ def test_the_traffic_has_what_makes_it_hard(world: World) -> None:
 
 def test_bad_lines_are_counted(world: World) -> None:
     letters = world.platform.query(
-        "select count(*) as n from marts.dead_letter where received_date >= ?"
-        " and reason <> 'conflicting_request_id'",
+        "select count(*) as n from marts.dead_letter where received_date >= ? and reason <> 'conflicting_request_id'",
         world.days[0],
     )
     assert world.told["dead_letters"] == letters[0]["n"] >= 3

@@ -21,6 +21,7 @@ from orchestration.lib.erasure.plan import ERASE, Line, Plan, read_plan, write_p
 from orchestration.lib.erasure.steps import reached
 from orchestration.lib.erasure.tombstones import tombstone
 from orchestration.lib.erasure.withdrawal import versions_that_hold, withdraw
+from orchestration.lib.follow.locks import let_go
 from orchestration.lib.landing import landed_days, landing_files
 from orchestration.lib.ledger import fingerprint, ledger_metadata, load_partition
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
@@ -100,6 +101,7 @@ def _apply(settings: Settings, erasure: Erasure, user_id: str, *, tell: Tell) ->
     }
     write_plan(settings, plan)
     reached("planned", erasure.erasure_id, tell)
+    let_go(settings)  # who follows builds it anew when the plan is gone
     withdraw(settings, erasure.erasure_id, plan.versions)
     reached("withdrawn", erasure.erasure_id, tell)
     _take_out(settings, plan, names, tell=tell)

@@ -1,21 +1,18 @@
-"""Landed files that have not been taken in, and their rows as the ledger will have them."""
+"""Landed files that have not been taken in."""
 
-import dataclasses
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-import duckdb
 import pyarrow as pa
 
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib.duck import connect
-from orchestration.lib.erasure.tombstones import Erased
 from orchestration.lib.follow.state import rows_of_days
 from orchestration.lib.landing import LandingFile, landing_files
-from orchestration.lib.ledger import arrow_schema, landed_rows, ledger_metadata
-from orchestration.lib.privacy.guard import Guard
+from orchestration.lib.ledger import arrow_schema, ledger_metadata
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
@@ -81,31 +78,12 @@ def steps_of(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:
         yield taken
 
 
-class Reader:
-    """Reads files as the batch does: masked, with tokens for user ids, checked, typed. One connection is kept."""
-
-    def __init__(self, settings: Settings, worker: duckdb.DuckDBPyConnection) -> None:
-        self._settings, self._worker = settings, worker
-        self._guards = {stream.name: Guard.of(settings, stream) for stream in STREAMS}
-
-    def rows(self, arrivals: Sequence[Arrival], known: Mapping[str, Erased]) -> dict[str, pa.Table]:
-        """The ledger rows of some files by stream, with their received date."""
-        tables: dict[str, list[pa.Table]] = {}
-        for stream in STREAMS:
-            for day in sorted({one.day for one in arrivals if one.stream is stream}):
-                files = [one.file for one in arrivals if (one.stream, one.day) == (stream, day)]
-                files = [dataclasses.replace(file, index=i) for i, file in enumerate(files)]
-                rows = landed_rows(self._settings, self._guards[stream.name], files, self._worker, known)
-                tables.setdefault(stream.name, []).append(_dated(rows, day))
-        return with_all_streams(tables)
-
-
 def with_all_streams(tables: Mapping[str, list[pa.Table]]) -> dict[str, pa.Table]:
-    empty = {stream.name: _dated(arrow_schema(stream).empty_table(), date.min) for stream in STREAMS}
+    empty = {stream.name: dated(arrow_schema(stream).empty_table(), date.min) for stream in STREAMS}
     return {name: pa.concat_tables([empty[name], *tables.get(name, [])]) for name in empty}
 
 
-def _dated(rows: pa.Table, day: date) -> pa.Table:
+def dated(rows: pa.Table, day: date) -> pa.Table:
     return rows.append_column("received_date", pa.array([day] * rows.num_rows, pa.date32()))
 
 
@@ -121,12 +99,19 @@ def files_table(settings: Settings, arrivals: Sequence[Arrival]) -> pa.Table:
                 "name": one.file.stored.name,
                 "bytes": one.file.stored.bytes,
                 "source_file": one.file.source_file,
-                "landed_at": landing.modified(one.file.stored.path) or now,
+                "landed_at": _landed_at(landing, one.file.stored.path) or now,
             }
             for one in arrivals
         ],
         FILES,
     )
+
+
+def _landed_at(landing: Store, path: str) -> datetime | None:
+    """When a file came under its name: a rename leaves the time at which it was written as it is."""
+    if not landing.is_local:
+        return landing.modified(path)
+    return datetime.fromtimestamp(os.stat(landing.full(path)).st_ctime, UTC)
 
 
 def days_of_ledger_only(settings: Settings, days_from: date) -> list[tuple[Stream, date]]:
@@ -141,8 +126,8 @@ def days_of_ledger_only(settings: Settings, days_from: date) -> list[tuple[Strea
 
 
 def rows_of_ledger(settings: Settings, stream: Stream, day: date) -> dict[str, pa.Table]:
-    """A day's rows from the ledger, by stream as `Reader.rows` gives them."""
+    """A day's rows from the ledger, by stream as `reader.Reader` gives them."""
     names = ", ".join([*arrow_schema(stream).names, "received_date"])
     with connect(settings) as connection:
         rows = connection.execute(f"select {names} from {rows_of_days(settings, stream, [day])}").to_arrow_table()
-    return with_all_streams({stream.name: [rows.cast(_dated(arrow_schema(stream).empty_table(), day).schema)]})
+    return with_all_streams({stream.name: [rows.cast(dated(arrow_schema(stream).empty_table(), day).schema)]})

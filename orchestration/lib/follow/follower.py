@@ -22,11 +22,12 @@ from orchestration.lib.duck import connect
 from orchestration.lib.erasure.known import known_subjects
 from orchestration.lib.erasure.plan import open_plans
 from orchestration.lib.follow import arrivals, closing, segments, state
-from orchestration.lib.follow.arrivals import OF_LEDGER, Arrival, Outdated, Reader
+from orchestration.lib.follow.arrivals import OF_LEDGER, Arrival, Outdated
 from orchestration.lib.follow.base import Base, current_base
-from orchestration.lib.follow.locks import between_steps
+from orchestration.lib.follow.locks import between_steps, live_folder
 from orchestration.lib.follow.models import Models
 from orchestration.lib.follow.progress import Progress
+from orchestration.lib.follow.reader import Reader
 from orchestration.lib.follow.rules import Rules
 from orchestration.lib.follow.step import Step
 from orchestration.lib.locks import warehouse_lock
@@ -46,7 +47,7 @@ class Follower:
 
     def __init__(self, settings: Settings, models: Models, *, tell: Tell) -> None:
         self._settings, self._models, self._tell = settings, models, tell
-        self._folder = state.live_folder(settings)
+        self._folder = live_folder(settings)
         self._pool = ThreadPoolExecutor(max_workers=3)
         self._beside: dict[str, Future[Any]] = {}
         self._opened = ExitStack()
@@ -89,7 +90,7 @@ class Follower:
         return base
 
     def _connect(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / segments.FOLDER).mkdir(parents=True, exist_ok=True)
         self._opened = ExitStack()
         self._connection = self._opened.enter_context(connect(self._settings))
         state.attach(self._connection, self._settings)
@@ -116,7 +117,9 @@ class Follower:
             self._opened.close()
             return False
         self._remember(base, meta["epoch"])
-        self._tell(f"going on from {sum(len(names) for names in self._known.values()):,} files that were taken in before")
+        self._tell(
+            f"going on from {sum(len(names) for names in self._known.values()):,} files that were taken in before"
+        )
         return True
 
     def _remember(self, base: Base, epoch: str) -> None:
@@ -124,7 +127,9 @@ class Follower:
         self._segments = segments.Segments(self._settings, epoch)
         self._columns = state.view_columns(self._connection)
         self._known: dict[tuple[str, date], dict[str, int]] = {}
-        for stream, day, name, size in self._connection.execute("select stream, day, name, bytes from files").fetchall():
+        for stream, day, name, size in self._connection.execute(
+            "select stream, day, name, bytes from files"
+        ).fetchall():
             self._known.setdefault((stream, day), {})[name] = size
         ((self._sequence,),) = self._connection.execute(
             "select coalesce(max(value::bigint), 0) from meta where key = 'sequence'"
@@ -208,7 +213,7 @@ class Follower:
         self._close()
         self._beside = {}
         if not keep:
-            self._tell("an erasure has taken what was followed so far; all is built anew without who was erased")
+            self._tell("the store was taken away, by an erasure or for a key; it is built anew")
             shutil.rmtree(self._folder, ignore_errors=True)
         else:
             (self._folder / state.FILE).unlink(missing_ok=True)

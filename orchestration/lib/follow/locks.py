@@ -1,14 +1,21 @@
-"""Who may touch the live folder: one follower at a time, and an erasure between two of its steps."""
+"""Who may touch the live folder: one follower at a time, and who lets it go between two of its steps."""
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from orchestration.lib.names import LIVE
 from orchestration.lib.settings import Settings, StateError
 
 # Beside the folder and not in it: the folder may go while somebody waits.
 FOLLOWER, STEP = "live.follower.lock", "live.step.lock"
+
+
+def live_folder(settings: Settings) -> Path:
+    return settings.data_dir / LIVE
 
 
 @contextmanager
@@ -34,3 +41,9 @@ def between_steps(settings: Settings) -> Iterator[None]:
     with open(settings.data_dir / STEP, "a", encoding="utf-8") as file:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX)
         yield
+
+
+def let_go(settings: Settings) -> None:
+    """Removes all that the follower has; one that runs notices with its next step, and builds it anew."""
+    with between_steps(settings):
+        shutil.rmtree(live_folder(settings), ignore_errors=True)

@@ -75,7 +75,7 @@ class Progress:
 
     def _count(self, connection: duckdb.DuckDBPyConnection, window: tuple[date, date]) -> None:
         row = connection.execute(
-            f"""
+            """
             select
                 (select count(*) from files) as files,
                 (select coalesce(sum(lines), 0) from files) as lines,

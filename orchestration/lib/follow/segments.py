@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from orchestration.lib import encryption, parquet_files
 from orchestration.lib.field_sql import quote
-from orchestration.lib.follow.state import LINE, live_folder
+from orchestration.lib.follow.locks import live_folder
+from orchestration.lib.follow.state import LINE
 from orchestration.lib.settings import Settings
 
 VIEW_FILE = "live.duckdb"
@@ -55,7 +56,7 @@ class Segments:
 
     def write(self, kind: str, sequence: int, rows: pa.Table, *, level: int = 0) -> str:
         """Writes a segment; returns its name."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        # The folder is not made here: when it is gone, an erasure has taken it, and nothing may come back.
         name = f"{self.epoch}-{kind}-{sequence:08d}-{level}.parquet"
         beside = self.folder / f".{uuid.uuid4().hex}.parquet"
         parquet_files.write(self.settings, beside, rows.schema, [rows], metadata=dict)
@@ -121,7 +122,9 @@ def publish(connection: duckdb.DuckDBPyConnection, segments: Segments, sequence:
 def add(
     connection: duckdb.DuckDBPyConnection, kind: str, name: str, level: int, first_sequence: int, last_sequence: int
 ) -> None:
-    connection.execute("insert into segments values (?, ?, ?, ?, ?)", [kind, name, level, first_sequence, last_sequence])
+    connection.execute(
+        "insert into segments values (?, ?, ?, ?, ?)", [kind, name, level, first_sequence, last_sequence]
+    )
 
 
 def _write_gone(connection: duckdb.DuckDBPyConnection, segments: Segments, sequence: int) -> None:
@@ -170,9 +173,7 @@ def show(connection: duckdb.DuckDBPyConnection, segments: Segments, following: s
     listed: dict[str, list[str]] = {}
     for kind, name in connection.execute("select kind, name from segments order by first_sequence, name").fetchall():
         listed.setdefault(kind, []).append(name)
-    shape = ", ".join(
-        f'null::{row[1]} as "{row[0]}"' for row in connection.execute("describe view_shape").fetchall()
-    )
+    shape = ", ".join(f'null::{row[1]} as "{row[0]}"' for row in connection.execute("describe view_shape").fetchall())
     view = f"select {shape} where false"
     if FEEDBACK in listed:
         view = f"select rows.* exclude (sequence) from {parquet_files.read(segments.paths(listed[FEEDBACK]))} as rows"

@@ -6,7 +6,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from pathlib import Path
 
 import duckdb
 
@@ -15,15 +14,16 @@ from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib import encryption, parquet_files
+from orchestration.lib.follow.locks import live_folder
 from orchestration.lib.follow.models import Models
 from orchestration.lib.ledger import ledger_path, rows_of_files
 from orchestration.lib.ledger_sql import ledger_columns
+from orchestration.lib.names import LIVE
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 from orchestration.lib.warehouse import ALIAS as WAREHOUSE
 
 ALIAS = "live"
-FOLDER = "live"
 FILE = "state.duckdb"
 # What the models read of earlier days, with the column that tells a row's partition.
 HISTORY = {
@@ -38,13 +38,9 @@ HISTORY = {
 LINE = "feedback_source_file, feedback_source_line"
 
 
-def live_folder(settings: Settings) -> Path:
-    return settings.data_dir / FOLDER
-
-
 def attach(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Opens the store, which is one process's at a time."""
-    encryption.attach(connection, settings, live_folder(settings) / FILE, ALIAS, read_only=False, use=FOLDER)
+    encryption.attach(connection, settings, live_folder(settings) / FILE, ALIAS, read_only=False, use=LIVE)
     connection.execute(f"use {ALIAS}")
 
 

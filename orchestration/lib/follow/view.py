@@ -10,11 +10,12 @@ from typing import Any
 import duckdb
 
 from orchestration.contracts.inference import INFERENCES
-from orchestration.lib import encryption, parquet_files
+from orchestration.lib import parquet_files
 from orchestration.lib.duck import connect
+from orchestration.lib.follow.locks import live_folder
 from orchestration.lib.follow.segments import FOLDER, VIEW_FILE
 from orchestration.lib.follow.segments import INFERENCES as TEXTS
-from orchestration.lib.follow.state import live_folder, rows_of_days
+from orchestration.lib.follow.state import rows_of_days
 from orchestration.lib.row_hash import identifier
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.warehouse import read_warehouse, rows_of
