@@ -1,9 +1,9 @@
 """How soon feedback is seen in the live view: a producer, `attribution follow` and a reader, each on its own.
 
-The history is landed, loaded into the ledger and built by the platform's own models (those that a follower reads; no
-gates, no datasets). Then files of feedback are renamed into place twice a second, about inferences of the history, about
-ones that land with them, and about ones that land seconds later; and a reader opens the view again and again, as users do.
-A pair's time is from when the later of its two files was renamed into place to when the reader saw it.
+The history is landed, loaded into the ledger and built by the platform's own models (benchmarks/history.py). Then
+files of feedback are renamed into place twice a second, about inferences of the history, about ones that land with
+them, and about ones that land seconds later; and a reader opens the view again and again, as users do. A pair's time is
+from when the later of its two files was renamed into place to when the reader saw it.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Landed:
     at: dict[str, float] = field(default_factory=dict)
 
     def put(self, staged: Path, folder: Path) -> None:
-        os.rename(staged, folder / staged.name)
+        staged.rename(folder / staged.name)
         self.at[f"landing/{folder.parent.name}/{folder.name}/{staged.name}"] = time.time()
 
 
@@ -63,8 +63,8 @@ def stage(staging: Path, day: date, given: argparse.Namespace) -> int:
         connection.execute("set TimeZone = 'UTC'")
         # Words of letters, as most texts have: in hexadecimal ones masking would look for numbers line by line.
         connection.execute(
-            "create table vocabulary as select list(translate(left(md5(i::varchar), 3 + i % 7), '0123456789', 'ghijklmnop') "
-            f"order by i) as words from range({WORDS}) r(i)"
+            "create table vocabulary as select list(translate(left(md5(i::varchar), 3 + i % 7), '0123456789', "
+            f"'ghijklmnop') order by i) as words from range({WORDS}) r(i)"
         )
         connection.execute(
             f"""
@@ -88,8 +88,8 @@ def stage(staging: Path, day: date, given: argparse.Namespace) -> int:
                         'fb-' || id as feedback_id,
                         case when {is_new} then 'req-' || id else {of_history} end as request_id,
                         strftime(now(), '%Y-%m-%dT%H:%M:%S.%gZ') as timestamp,
-                        case when i % 10 <> 3 and i % 100 <> 7 then case when i % 2 = 0 then 'up' else 'down' end end as thumbs,
-                        case when i % 10 = 3 and i % 100 <> 7 then {text_sql("correction", "i", 20, 40)} end as corrected_output,
+                        case when i % 10 <> 3 and i % 100 <> 7 then ['up', 'down'][1 + i % 2] end as thumbs,
+                        case when i % 10 = 3 then {text_sql("correction", "i", 20, 40)} end as corrected_output,
                         case when i % 100 = 7 then 0 end as preferred_output_idx,
                     from events, vocabulary where tick = {tick} order by i
                 ) to '{staging}/{tick:05}-feedback.jsonl' (format json)
@@ -99,7 +99,8 @@ def stage(staging: Path, day: date, given: argparse.Namespace) -> int:
                 f"""
                 copy (
                     select
-                        'req-' || id as request_id, strftime(now() - interval 1 minute, '%Y-%m-%dT%H:%M:%S.%gZ') as timestamp,
+                        'req-' || id as request_id,
+                        strftime(now() - interval 1 minute, '%Y-%m-%dT%H:%M:%S.%gZ') as timestamp,
                         'assistant' as model_name, 'v1' as model_version,
                         'session-' || id as session_id, 0 as turn, 'user-' || (hash(id) % {USERS}) as user_id,
                         {{'messages': [{{'role': 'user', 'content': {text_sql("prompt", "i", 160, 300)}}}]}} as input,
@@ -177,7 +178,8 @@ class Reader:
             """
             select
                 case when inference.landed_at is null then 'about the history'
-                    when inference.landed_at > feedback.landed_at + 0.5 then 'before its inference' else 'with its inference' end,
+                    when inference.landed_at > feedback.landed_at + 0.5 then 'before its inference'
+                    else 'with its inference' end,
                 list(seen_at - greatest(feedback.landed_at, inference.landed_at))
             from seen
             inner join landed as feedback on feedback_file = feedback.file
@@ -258,9 +260,8 @@ def main() -> None:
     finally:
         if not given.folder:
             shutil.rmtree(data_dir, ignore_errors=True)
-    asked = {
-        name: getattr(given, name) for name in ("inferences", "days", "feedback", "prompt_words", "rate", "interval")
-    }
+    names = ("inferences", "days", "feedback", "prompt_words", "rate", "interval")
+    asked = {name: getattr(given, name) for name in names}
     result = {"history_and_rate": asked, "cores": os.cpu_count(), "load_average": round(os.getloadavg()[0], 1), **told}
     given.result.parent.mkdir(exist_ok=True)
     given.result.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

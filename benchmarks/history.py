@@ -1,7 +1,7 @@
 """A history as the batch leaves it, for what begins where the batch ends: ledger and the tables of pairs, no more.
 
-The platform's own loading and its own models; gates, data tests, the other marts and datasets are left out, since nothing
-that is measured afterwards reads them.
+The platform's own loading and its own models; gates, data tests, the other marts and datasets are left out, since
+nothing that is measured afterwards reads them.
 """
 
 import argparse

@@ -55,12 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     asked = live.add_mutually_exclusive_group()
     asked.add_argument("--feedback", metavar="ID", help="the row of one feedback_id, with its inference, as JSON")
     asked.add_argument("--request", metavar="ID", help="the rows on one request_id, with the inference, as JSON")
-    asked.add_argument(
-        "--query", metavar="SQL", help="ask attributed_feedback anything; rows come as JSON, a line each"
-    )
-    asked.add_argument(
-        "--compare", type=_day, metavar="DAY", help="tell where live and batch differ; exit 1 if they do"
-    )
+    asked.add_argument("--query", metavar="SQL", help="ask attributed_feedback anything; rows as JSON, a line each")
+    asked.add_argument("--compare", type=_day, metavar="DAY", help="tell where live and batch differ; exit 1 if so")
     live.add_argument("--limit", type=_count, default=5, metavar="N", help="newest rows to show (default 5)")
     live.set_defaults(do=_live)
 
@@ -269,9 +265,8 @@ def _live(parser: argparse.ArgumentParser, settings: Settings, given: argparse.N
         print("\n".join(differing) or f"{given.compare}: live and batch have the same pairs")
         return EXIT_STOPPED if differing else EXIT_OK
     if given.feedback or given.request:
-        found = view.one(
-            settings, *(("feedback_id", given.feedback) if given.feedback else ("request_id", given.request))
-        )
+        by = ("feedback_id", given.feedback) if given.feedback else ("request_id", given.request)
+        found = view.one(settings, *by)
         print(json.dumps(found, indent=2, ensure_ascii=False, default=str))
     elif given.query:
         print(view.json_lines(view.rows(settings, given.query)))

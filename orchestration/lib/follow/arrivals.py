@@ -1,9 +1,9 @@
 """Landed files that have not been taken in."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -111,7 +111,7 @@ def _landed_at(landing: Store, path: str) -> datetime | None:
     """When a file came under its name: a rename leaves the time at which it was written as it is."""
     if not landing.is_local:
         return landing.modified(path)
-    return datetime.fromtimestamp(os.stat(landing.full(path)).st_ctime, UTC)
+    return datetime.fromtimestamp(Path(landing.full(path)).stat().st_ctime, UTC)
 
 
 def days_of_ledger_only(settings: Settings, days_from: date) -> list[tuple[Stream, date]]:

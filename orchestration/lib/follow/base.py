@@ -38,7 +38,8 @@ class Base:
 def current_base(settings: Settings, models: Models) -> Base | None:
     """What holds now; None while a run writes the warehouse, of which nobody can say yet what it comes to.
 
-    A day is closed when it and all days before it are built from the ledger as it is, and no file has landed in them since.
+    A day is closed when it and all days before it are built from the ledger as it is, and no file has landed in them
+    since.
     """
     try:
         with warehouse_lock(_at_once(settings), holder="attribution follow", tell=lambda _: None):

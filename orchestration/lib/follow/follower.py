@@ -1,8 +1,8 @@
 """The follower: looks for landed files, takes them in step by step, and shows what has come of it.
 
-Each step is one transaction of the store and then one replaced view, so that a kill at any moment leaves what was before
-the step or after it; the next start goes on from there. What can not be gone on from (the batch has built days since, a
-file has changed, a setting is another, an erasure has taken the folder) is built anew.
+Each step is one transaction of the store and then one replaced view, so that a kill at any moment leaves what was
+before the step or after it; the next start goes on from there. What can not be gone on from (the batch has built days
+since, a file has changed, a setting is another, an erasure has taken the folder) is built anew.
 """
 
 import shutil
@@ -117,9 +117,7 @@ class Follower:
             self._opened.close()
             return False
         self._remember(base, meta["epoch"])
-        self._tell(
-            f"going on from {sum(len(names) for names in self._known.values()):,} files that were taken in before"
-        )
+        self._tell(f"going on from {self._files:,} files that were taken in before")
         return True
 
     def _remember(self, base: Base, epoch: str) -> None:
@@ -127,9 +125,8 @@ class Follower:
         self._segments = segments.Segments(self._settings, epoch)
         self._columns = state.view_columns(self._connection)
         self._known: dict[tuple[str, date], dict[str, int]] = {}
-        for stream, day, name, size in self._connection.execute(
-            "select stream, day, name, bytes from files"
-        ).fetchall():
+        known = self._connection.execute("select stream, day, name, bytes from files").fetchall()
+        for stream, day, name, size in known:
             self._known.setdefault((stream, day), {})[name] = size
         ((self._sequence,),) = self._connection.execute(
             "select coalesce(max(value::bigint), 0) from meta where key = 'sequence'"
@@ -181,6 +178,10 @@ class Follower:
         state.load_parts(self._connection, self._settings, self._models, missing)
 
     @property
+    def _files(self) -> int:
+        return sum(len(names) for names in self._known.values())
+
+    @property
     def _window(self) -> tuple[date, date]:
         first = self._base.until + timedelta(days=1) if self._base.until else self._settings.first_day
         return first, max([first, *(day for _, day in self._known)])
@@ -230,7 +231,7 @@ class Follower:
         has_news = bool(backlog) | self._apply_rules()
         if len(backlog) <= 1 and not self._caught_up:
             self._caught_up = True
-            self._tell(f"caught up: {sum(len(names) for names in self._known.values()):,} files were taken in")
+            self._tell(f"caught up: {self._files:,} files were taken in")
         if self._caught_up and (has_news or not self._is_shown):
             self._show()
         self._keep_house(is_behind=len(backlog) > 1)
@@ -276,7 +277,8 @@ class Follower:
                 union all select source_file, dead_letter_reason from landed_reviews
             )
             select taken.stream, taken.day, taken.name, taken.bytes, taken.source_file, taken.landed_at,
-                count(lines.source_file), count(lines.dead_letter_reason), case when taken.stream = 'inferences' then ? end
+                count(lines.source_file), count(lines.dead_letter_reason),
+                case when taken.stream = 'inferences' then ? end
             from taken left join lines using (source_file) group by all
             """,
             [segment],

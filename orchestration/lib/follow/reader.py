@@ -16,9 +16,9 @@ from orchestration.lib.ledger import landed_rows, parsing_query
 from orchestration.lib.privacy.guard import Guard
 from orchestration.lib.settings import Settings
 
-# The parsing query is 100 KB of SQL, and planning it takes a second of CPU: nothing for a chunk of the batch, and half of
-# what a step may take. So few lines are parsed by a plan that is kept, and that was made without DuckDB's optimizer (it
-# finds common parts, which is what takes long, and pays only with many lines).
+# The parsing query is 100 KB of SQL, and planning it takes a second of CPU: nothing for a chunk of the batch, and more
+# than the rest of a step. So few lines are parsed by a plan that is kept, and that was made without DuckDB's optimizer:
+# it looks for common parts, which takes long and pays only with many lines.
 FEW_LINES = 8_192
 # Sources of a kept plan have numbers for names.
 MOST_FILES = 1_000

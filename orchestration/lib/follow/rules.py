@@ -1,7 +1,7 @@
 """The rules over all that is known, beside the steps: a rule may ask for anything, so it is never asked of a few rows.
 
-They run on a connection of their own and see what was committed when they began; what they flag takes effect in the next
-step. Until then a line that a rule will hold back is in the view.
+They run on a connection of their own and see what was committed when they began; what they flag takes effect in the
+next step. Until then a line that a rule will hold back is in the view.
 """
 
 from dataclasses import dataclass

@@ -122,9 +122,8 @@ def publish(connection: duckdb.DuckDBPyConnection, segments: Segments, sequence:
 def add(
     connection: duckdb.DuckDBPyConnection, kind: str, name: str, level: int, first_sequence: int, last_sequence: int
 ) -> None:
-    connection.execute(
-        "insert into segments values (?, ?, ?, ?, ?)", [kind, name, level, first_sequence, last_sequence]
-    )
+    counted = [kind, name, level, first_sequence, last_sequence]
+    connection.execute("insert into segments values (?, ?, ?, ?, ?)", counted)
 
 
 def _write_gone(connection: duckdb.DuckDBPyConnection, segments: Segments, sequence: int) -> None:

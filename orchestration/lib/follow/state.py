@@ -1,7 +1,7 @@
 """The follower's own store: what the batch had built, and what has landed since, in narrow native tables.
 
-`base` is copied from the warehouse and never changed; `fresh` is made of what landed after it, by the batch's own models;
-`complete` is both. Nothing here is the record of anything: it can be deleted, and is made again.
+`base` is copied from the warehouse and never changed; `fresh` is made of what landed after it, by the batch's own
+models; `complete` is both. Nothing here is the record of anything: it can be deleted, and is made again.
 """
 
 from collections.abc import Mapping, Sequence

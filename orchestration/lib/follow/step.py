@@ -1,8 +1,8 @@
 """One step: rows that have landed in, what they change of receipts, pairs, attributions and the view out.
 
 Each model is run on the rows that can matter for what has landed, by the ids that it joins on: the lines of the same
-feedback_id, the inferences of the same request_id, and the feedback on either or on their sessions. What it gives for these
-takes the place of what it gave for them before. All of a step is one transaction of the caller's.
+feedback_id, the inferences of the same request_id, and the feedback on either or on their sessions. What it gives for
+these takes the place of what it gave for them before. All of a step is one transaction of the caller's.
 """
 
 from collections.abc import Callable, Mapping
@@ -48,7 +48,9 @@ class Step:
     load_parts: Callable[[list[date]], None]
 
     def take_in(self, landed: Mapping[str, pa.Table]) -> None:
-        """Rows as the ledger has them, by stream, with their received date; `touched` then has the lines they matter for."""
+        """Rows as the ledger has them, by stream, with their received date; `touched` then has the lines that they
+        matter for.
+        """
         for stream, rows in landed.items():
             self.connection.register(f"landed_{stream}", rows)
         self._stage()
@@ -198,7 +200,7 @@ class Step:
         return [day for (day,) in days.fetchall()]
 
     def apply_flags(self, flags: pa.Table) -> int:
-        """Puts a window's flags in place of those before; `touched` has the lines whose flags are others. Their number."""
+        """Puts a window's flags in place of those before; `touched` has the lines whose flags are others. How many."""
         self.connection.register("told_flags", flags)
         self._table(
             "touched",
@@ -215,7 +217,7 @@ class Step:
         return int(touched)
 
     def settle(self) -> None:
-        """What becomes of the lines in `touched`: their attributions, and in `view_rows` what the view is to say of them."""
+        """What becomes of the lines in `touched`: their attributions, and in `view_rows` what the view says of them."""
         self._table("sound", f"from complete.int_feedback_matches semi join touched using ({LINE})")
         self._table(
             "attributions",
