@@ -15,7 +15,7 @@ import duckdb
 import pytest
 
 from orchestration.lib.erasure.plan import Plan, plan_path, write_plan
-from orchestration.lib.follow import view
+from orchestration.lib.follow import segments, view
 from orchestration.lib.follow.follower import Follower
 from orchestration.lib.follow.locks import let_go, only_follower
 from orchestration.lib.follow.models import Models, load_models
@@ -161,11 +161,12 @@ def test_one_follows_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def test_many_segments_become_few(tmp_path: Path, models: Models) -> None:
+def test_many_segments_become_few(tmp_path: Path, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "FAN", 3)
     settings = settings_of(tmp_path)
-    land(tmp_path, "inferences", DAYS[0], [inference(DAYS[0], n) for n in range(18)])
+    land(tmp_path, "inferences", DAYS[0], [inference(DAYS[0], n) for n in range(7)])
     with following(settings, models) as follower:
-        for n in range(18):
+        for n in range(7):
             land(tmp_path, "feedback", DAYS[0], [thumbs(DAYS[0], n)], name=f"{n:02}.jsonl")
             follower.step()
         catch_up(follower)
@@ -173,7 +174,7 @@ def test_many_segments_become_few(tmp_path: Path, models: Models) -> None:
             follower.step()
         counted = follower._connection.execute("select count(*) from segments where kind = 'feedback'").fetchone()
     assert counted and counted[0] <= 3
-    assert [row["feedback_id"] for row in shown(settings)] == [f"fb-{DAYS[0]}-{n}" for n in range(18)]
+    assert [row["feedback_id"] for row in shown(settings)] == [f"fb-{DAYS[0]}-{n}" for n in range(7)]
 
 
 def test_what_is_kept_is_encrypted_with_a_key(tmp_path: Path, models: Models) -> None:

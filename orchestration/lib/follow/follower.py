@@ -63,9 +63,12 @@ class Follower:
     def open(self) -> None:
         """Goes on from the store that is there, or builds one."""
         self._wait_for_erasures()
-        base = self._wait_for_base()
+        base = current_base(self._settings, self._models)
         with between_steps(self._settings):
-            if not self._resume(base):
+            has_resumed = self._resume(base)
+        if not has_resumed:
+            base = base or self._wait_for_base()
+            with between_steps(self._settings):
                 self._build(base)
         self._look_at = time.monotonic() + LOOK_AGAIN_SECONDS
         self._is_shown = False
@@ -103,7 +106,8 @@ class Follower:
         self._beside = {}
         self._opened.close()
 
-    def _resume(self, base: Base) -> bool:
+    def _resume(self, base: Base | None) -> bool:
+        """Opens the store that is there, if it rests on what holds; while a run writes, on what held before it."""
         if not (self._folder / state.FILE).exists():
             return False
         try:
@@ -113,10 +117,12 @@ class Follower:
             # Half built, or of another key; nothing in it is not elsewhere.
             self._opened.close()
             return False
-        if meta.get("base") != base.fingerprint:
+        is_whole = "base" in meta and meta["models"] == self._models.digest
+        if not is_whole or (base and meta["base"] != base.fingerprint):
             self._opened.close()
             return False
-        self._remember(base, meta["epoch"])
+        until = date.fromisoformat(meta["until"]) if meta["until"] else None
+        self._remember(Base(until, meta["base"]), meta["epoch"])
         self._tell(f"going on from {self._files:,} files that were taken in before")
         return True
 
@@ -152,7 +158,8 @@ class Follower:
             self._load_parts([day for day in self._days_of_base() if day >= recent])
             self._tell(f"the parts that feedback may name, after {time.monotonic() - started:.1f} s")
         epoch = uuid.uuid4().hex[:8]
-        self._connection.execute("insert into meta values ('epoch', ?), ('base', ?)", [epoch, base.fingerprint])
+        meta = {"epoch": epoch, "until": str(base.until or ""), "models": self._models.digest, "base": base.fingerprint}
+        self._connection.executemany("insert into meta values (?, ?)", list(meta.items()))
         self._connection.execute("checkpoint")
         self._remember(base, epoch)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import duckdb
 import pyarrow as pa
@@ -45,13 +46,8 @@ class Reader:
             for day in sorted({one.day for one in arrivals if one.stream is stream}):
                 files = [one.file for one in arrivals if (one.stream, one.day) == (stream, day)]
                 files = [dataclasses.replace(file, index=i) for i, file in enumerate(files)]
-                rows = landed_rows(
-                    self._settings,
-                    self._guards[stream.name],
-                    files,
-                    known,
-                    lambda lines, stream=stream, files=files: self._parse(stream, files, lines),
-                )
+                parse = partial(self._parse, stream, files)
+                rows = landed_rows(self._settings, self._guards[stream.name], files, known, parse)
                 tables.setdefault(stream.name, []).append(dated(rows, day))
         return with_all_streams(tables)
 
