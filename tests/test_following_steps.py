@@ -96,7 +96,7 @@ def test_any_order_of_landing_comes_to_the_same(
             if rng.random() < 0.5:
                 follower.step()
             if n == len(landing) // 2:  # as after a restart
-                follower._close()
+                follower.close()
                 follower.open()
         catch_up(follower)
     assert len(at_once) > 300
@@ -170,10 +170,10 @@ def test_many_segments_become_few(tmp_path: Path, models: Models, monkeypatch: p
             land(tmp_path, "feedback", DAYS[0], [thumbs(DAYS[0], n)], name=f"{n:02}.jsonl")
             follower.step()
         catch_up(follower)
-        while "merge" in follower._beside:
+        while follower.is_busy_beside:
             follower.step()
-        counted = follower._connection.execute("select count(*) from segments where kind = 'feedback'").fetchone()
-    assert counted and counted[0] <= 3
+    named = view.rows(settings, "select sql from duckdb_views() where view_name = 'attributed_feedback'")[0]["sql"]
+    assert 0 < named.count("-feedback-") <= 3
     assert [row["feedback_id"] for row in shown(settings)] == [f"fb-{DAYS[0]}-{n}" for n in range(7)]
 
 

@@ -7,18 +7,14 @@ since, a file has changed, a setting is another, an erasure has taken the folder
 
 import shutil
 import time
-import uuid
-from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, date, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from orchestration.lib import encryption
-from orchestration.lib.duck import connect
 from orchestration.lib.erasure.known import known_subjects
 from orchestration.lib.erasure.plan import open_plans
 from orchestration.lib.follow import arrivals, closing, segments, state
@@ -26,20 +22,16 @@ from orchestration.lib.follow.arrivals import OF_LEDGER, Arrival, Outdated
 from orchestration.lib.follow.base import Base, current_base
 from orchestration.lib.follow.locks import between_steps, live_folder
 from orchestration.lib.follow.models import Models
+from orchestration.lib.follow.opened import OpenedStore, Tell
 from orchestration.lib.follow.progress import Progress
-from orchestration.lib.follow.reader import Reader
 from orchestration.lib.follow.rules import Rules
 from orchestration.lib.follow.step import Step
-from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.settings import Settings
-from orchestration.lib.warehouse import ALIAS as WAREHOUSE
 
 LOOK_AGAIN_SECONDS = 30.0
 # The rules are asked again after so long at least, and after so many times what they took: they share the cores.
 RULES_SECONDS = 10.0
 RULES_REST = 4.0
-
-Tell = Callable[[str], None]
 
 
 class Follower:
@@ -47,17 +39,16 @@ class Follower:
 
     def __init__(self, settings: Settings, models: Models, *, tell: Tell) -> None:
         self._settings, self._models, self._tell = settings, models, tell
-        self._folder = live_folder(settings)
+        self._store = OpenedStore(settings, models, tell=tell)
         self._pool = ThreadPoolExecutor(max_workers=3)
         self._beside: dict[str, Future[Any]] = {}
-        self._opened = ExitStack()
         self.progress = Progress()
 
     def __enter__(self) -> "Follower":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
+        self.close()
         self._pool.shutdown()
 
     def open(self) -> None:
@@ -65,15 +56,21 @@ class Follower:
         self._wait_for_erasures()
         base = current_base(self._settings, self._models)
         with between_steps(self._settings):
-            has_resumed = self._resume(base)
+            has_resumed = self._store.resume(base)
         if not has_resumed:
             base = base or self._wait_for_base()
             with between_steps(self._settings):
-                self._build(base)
+                self._store.build(base)
         self._look_at = time.monotonic() + LOOK_AGAIN_SECONDS
-        self._is_shown = False
+        self._ask_at = 0.0
+        self._are_rules_asked = self._caught_up = self._is_shown = False
 
-    # -- the store --------------------------------------------------------------------------------------
+    def close(self) -> None:
+        """Lets go of the store; `open` goes on from it."""
+        for future in self._beside.values():
+            future.exception()
+        self._beside = {}
+        self._store.close()
 
     def _wait_for_erasures(self) -> None:
         told = False
@@ -92,107 +89,6 @@ class Follower:
             time.sleep(0.5)
         return base
 
-    def _connect(self) -> None:
-        (self._folder / segments.FOLDER).mkdir(parents=True, exist_ok=True)
-        self._opened = ExitStack()
-        self._connection = self._opened.enter_context(connect(self._settings))
-        state.attach(self._connection, self._settings)
-        self._inode = (self._folder / state.FILE).stat().st_ino
-        self._reader = Reader(self._settings, self._opened.enter_context(connect(self._settings, threads=1)))
-
-    def _close(self) -> None:
-        for future in self._beside.values():
-            future.exception()
-        self._beside = {}
-        self._opened.close()
-
-    def _resume(self, base: Base | None) -> bool:
-        """Opens the store that is there, if it rests on what holds; while a run writes, on what held before it."""
-        if not (self._folder / state.FILE).exists():
-            return False
-        try:
-            self._connect()
-            meta = dict(self._connection.execute("select key, value from meta where key <> 'parts'").fetchall())
-        except (duckdb.Error, encryption.EncryptionError):
-            # Half built, or of another key; nothing in it is not elsewhere.
-            self._opened.close()
-            return False
-        is_whole = "base" in meta and meta["models"] == self._models.digest
-        if not is_whole or (base and meta["base"] != base.fingerprint):
-            self._opened.close()
-            return False
-        until = date.fromisoformat(meta["until"]) if meta["until"] else None
-        self._remember(Base(until, meta["base"]), meta["epoch"])
-        self._tell(f"going on from {self._files:,} files that were taken in before")
-        return True
-
-    def _remember(self, base: Base, epoch: str) -> None:
-        self._base = base
-        self._segments = segments.Segments(self._settings, epoch)
-        self._columns = state.view_columns(self._connection)
-        self._known: dict[tuple[str, date], dict[str, int]] = {}
-        known = self._connection.execute("select stream, day, name, bytes from files").fetchall()
-        for stream, day, name, size in known:
-            self._known.setdefault((stream, day), {})[name] = size
-        ((self._sequence,),) = self._connection.execute(
-            "select coalesce(max(value::bigint), 0) from meta where key = 'sequence'"
-        ).fetchall()
-        self._are_rules_asked = False
-        self._ask_at = 0.0
-        self._caught_up = False
-
-    def _build(self, base: Base) -> None:
-        started = time.monotonic()
-        for path in self._folder.glob(f"{state.FILE}*"):
-            path.unlink()
-        self._connect()
-        state.create(self._connection, self._models)
-        with self._history(base):
-            state.load_base(self._connection, self._settings, self._models, base.until)
-            if base.until:
-                state.load_waiting(self._connection, self._settings, self._models, base.until)
-        ((lines,),) = self._connection.execute("select count(*) from base.int_inference_receipts").fetchall()
-        self._tell(f"{lines:,} inferences of history up to {base.until} in {time.monotonic() - started:.1f} s")
-        if base.until:
-            recent = base.until - timedelta(days=self._settings.attribution_window_days)
-            self._load_parts([day for day in self._days_of_base() if day >= recent])
-            self._tell(f"the parts that feedback may name, after {time.monotonic() - started:.1f} s")
-        epoch = uuid.uuid4().hex[:8]
-        meta = {"epoch": epoch, "until": str(base.until or ""), "models": self._models.digest, "base": base.fingerprint}
-        self._connection.executemany("insert into meta values (?, ?)", list(meta.items()))
-        self._connection.execute("checkpoint")
-        self._remember(base, epoch)
-
-    @contextmanager
-    def _history(self, base: Base) -> Iterator[None]:
-        if base.until is None:
-            yield
-            return
-        with warehouse_lock(self._settings, holder="attribution follow", tell=self._tell):
-            encryption.attach(self._connection, self._settings, self._settings.warehouse, WAREHOUSE, read_only=True)
-            try:
-                yield
-            finally:
-                self._connection.execute(f"detach {WAREHOUSE}")
-
-    def _days_of_base(self) -> list[date]:
-        days = self._connection.execute("select distinct received_date from base.int_inference_receipts order by 1")
-        return [day for (day,) in days.fetchall()]
-
-    def _load_parts(self, days: list[date]) -> None:
-        loaded = {day for (day,) in self._connection.execute("select value from meta where key = 'parts'").fetchall()}
-        missing = [day for day in days if str(day) not in loaded]
-        state.load_parts(self._connection, self._settings, self._models, missing)
-
-    @property
-    def _files(self) -> int:
-        return sum(len(names) for names in self._known.values())
-
-    @property
-    def _window(self) -> tuple[date, date]:
-        first = self._base.until + timedelta(days=1) if self._base.until else self._settings.first_day
-        return first, max([first, *(day for _, day in self._known)])
-
     # -- steps ------------------------------------------------------------------------------------------
 
     def step(self) -> bool:
@@ -210,35 +106,34 @@ class Follower:
 
     def _rollback(self) -> None:
         with suppress(duckdb.TransactionException):
-            self._connection.execute("rollback")
+            self._store.connection.execute("rollback")
 
     def _is_ours(self) -> bool:
-        path = self._folder / state.FILE
-        return path.exists() and path.stat().st_ino == self._inode and not open_plans(self._settings)
+        return self._store.is_there and not open_plans(self._settings)
 
     def _start_anew(self, *, keep: bool) -> None:
         """Builds the store again. Readers see the old view until then, unless an erasure has taken it."""
-        self._close()
-        self._beside = {}
+        self.close()
+        folder = live_folder(self._settings)
         if not keep:
             self._tell("the store was taken away, by an erasure or for a key; it is built anew")
-            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
         else:
-            (self._folder / state.FILE).unlink(missing_ok=True)
+            (folder / state.FILE).unlink(missing_ok=True)
         self.open()
 
     def _step(self) -> bool:
-        days = self._base.open_days(self._settings)
+        days = self._store.base.open_days(self._settings)
         if not self._caught_up:
             self._take_in_ledger()
-        found = arrivals.new_files(self._settings, days, self._known)
+        found = arrivals.new_files(self._settings, days, self._store.known)
         backlog = list(arrivals.steps_of(found))
         for taken in backlog[:1]:
             self._take_in(taken, is_backlog=not self._caught_up or len(backlog) > 1)
         has_news = bool(backlog) | self._apply_rules()
         if len(backlog) <= 1 and not self._caught_up:
             self._caught_up = True
-            self._tell(f"caught up: {self._files:,} files were taken in")
+            self._tell(f"caught up: {self._store.file_count:,} files were taken in")
         if self._caught_up and (has_news or not self._is_shown):
             self._show()
         self._keep_house(is_behind=len(backlog) > 1)
@@ -246,36 +141,40 @@ class Follower:
 
     def _step_of(self) -> Step:
         days = self._settings.attribution_window_days
-        return Step(self._connection, self._models, self._window, days, self._columns, self._load_parts)
+        return Step(
+            self._store.connection, self._models, self._store.window, days, self._store.columns, self._store.load_parts
+        )
 
     def _take_in(self, taken: list[Arrival], *, is_backlog: bool) -> None:
-        rows = self._reader.rows(taken, known_subjects(self._settings))
+        rows = self._store.reader.rows(taken, known_subjects(self._settings))
         files = arrivals.files_table(self._settings, taken)
         self._take_in_rows(rows, files)
-        self.progress.took_in(self._connection, is_backlog=is_backlog)
+        self.progress.took_in(self._store.connection, is_backlog=is_backlog)
 
     def _take_in_ledger(self) -> None:
         """Days whose landing files have expired, and that are not closed: the ledger has their lines."""
-        for stream, day in arrivals.days_of_ledger_only(self._settings, self._window[0]):
-            if (stream.name, day) not in self._known:
+        for stream, day in arrivals.days_of_ledger_only(self._settings, self._store.window[0]):
+            if (stream.name, day) not in self._store.known:
                 row = {"stream": stream.name, "day": day, "name": OF_LEDGER, "bytes": 0, "source_file": None}
                 files = pa.Table.from_pylist([{**row, "landed_at": datetime.now(UTC)}], arrivals.FILES)
                 self._take_in_rows(arrivals.rows_of_ledger(self._settings, stream, day), files)
 
     def _take_in_rows(self, rows: dict[str, pa.Table], files: pa.Table) -> None:
         for row in files.to_pylist():
-            self._known.setdefault((row["stream"], row["day"]), {})[row["name"]] = row["bytes"]
+            self._store.known.setdefault((row["stream"], row["day"]), {})[row["name"]] = row["bytes"]
         step = self._step_of()
-        self._connection.execute("begin")
-        self._sequence += 1
+        self._store.connection.execute("begin")
+        self._store.sequence += 1
         step.take_in(rows)
-        texts = self._connection.execute("from new_inferences").to_arrow_table()
+        texts = self._store.connection.execute("from new_inferences").to_arrow_table()
         segment = None
         if texts.num_rows:
-            segment = self._segments.write(segments.INFERENCES, self._sequence, texts)
-            segments.add(self._connection, segments.INFERENCES, segment, 0, self._sequence, self._sequence)
-        self._connection.register("taken", files)
-        self._connection.execute(
+            segment = self._store.segments.write(segments.INFERENCES, self._store.sequence, texts)
+            segments.add(
+                self._store.connection, segments.INFERENCES, segment, 0, self._store.sequence, self._store.sequence
+            )
+        self._store.connection.register("taken", files)
+        self._store.connection.execute(
             """
             insert into files
             with lines as (
@@ -295,10 +194,10 @@ class Follower:
 
     def _settle(self, step: Step) -> None:
         step.settle()
-        segments.publish(self._connection, self._segments, self._sequence)
-        self._connection.execute("delete from meta where key = 'sequence'")
-        self._connection.execute("insert into meta values ('sequence', ?)", [str(self._sequence)])
-        self._connection.execute("commit")
+        segments.publish(self._store.connection, self._store.segments, self._store.sequence)
+        self._store.connection.execute("delete from meta where key = 'sequence'")
+        self._store.connection.execute("insert into meta values ('sequence', ?)", [str(self._store.sequence)])
+        self._store.connection.execute("commit")
 
     def _apply_rules(self) -> bool:
         """Asks the rules when something has changed since, and takes what they have told; whether they have."""
@@ -312,17 +211,17 @@ class Follower:
 
     def _apply(self, flags: pa.Table) -> None:
         step = self._step_of()
-        self._connection.execute("begin")
+        self._store.connection.execute("begin")
         if not step.apply_flags(flags):
-            self._connection.execute("commit")
+            self._store.connection.execute("commit")
             return
-        self._sequence += 1
+        self._store.sequence += 1
         self._settle(step)
 
     def _ask_rules(self) -> None:
         self._are_rules_asked = True
         rules = self._rules()
-        cursor = self._connection.cursor()
+        cursor = self._store.connection.cursor()
         started = time.monotonic()
 
         def ask() -> pa.Table:
@@ -335,13 +234,18 @@ class Follower:
         self._beside["rules"] = self._pool.submit(ask)
 
     def _rules(self) -> Rules:
-        return Rules(self._settings, self._models, self._segments, self._window)
+        return Rules(self._settings, self._models, self._store.segments, self._store.window)
 
     def _done(self, what: str) -> Any:
         """What something beside has come to; None while it is not done."""
         if what in self._beside and self._beside[what].done():
             return self._beside.pop(what).result()
         return None
+
+    @property
+    def is_busy_beside(self) -> bool:
+        """Whether something beside the steps is under way that the next ones may take up."""
+        return bool(self._beside)
 
     def settle_rules(self) -> None:
         """Waits until the rules have been asked of all that was taken in."""
@@ -360,41 +264,45 @@ class Follower:
             self._beside["base"] = self._pool.submit(current_base, self._settings, self._models)
             self._look_at = time.monotonic() + LOOK_AGAIN_SECONDS
         base = self._done("base")
-        if base is not None and base != self._base:
+        if base is not None and base != self._store.base:
             self._follow_on(base)
 
     def _merge(self) -> None:
         done = self._done("merge")
         if done is not None:
             merge, name = done
-            self._connection.execute("begin")
-            segments.take_merged(self._connection, self._segments, merge, name)
-            self._connection.execute("commit")
+            self._store.connection.execute("begin")
+            segments.take_merged(self._store.connection, self._store.segments, merge, name)
+            self._store.connection.execute("commit")
             self._show()
-        if "merge" not in self._beside and (merge := segments.next_merge(self._connection)):
-            cursor = self._connection.cursor()
+        if "merge" not in self._beside and (merge := segments.next_merge(self._store.connection)):
+            cursor = self._store.connection.cursor()
 
             def write() -> tuple[segments.Merge, str]:
                 with cursor:
                     cursor.execute(f"use {state.ALIAS}")
-                    return merge, segments.merged(cursor, self._segments, merge)
+                    return merge, segments.merged(cursor, self._store.segments, merge)
 
             self._beside["merge"] = self._pool.submit(write)
 
     def _follow_on(self, base: Base) -> None:
         """The batch has closed a day, or opened one again: history is what it says now."""
-        if base.until and (self._base.until is None or base.until > self._base.until):
-            with self._connection.cursor() as cursor:
+        if base.until and (self._store.base.until is None or base.until > self._store.base.until):
+            with self._store.connection.cursor() as cursor:
                 self._apply(self._rules().ask(cursor))
-            with self._history(base):
-                for line in closing.compare(self._connection, self._folder, self._window[0], base.until):
+            with self._store.history(base):
+                for line in closing.compare(
+                    self._store.connection, live_folder(self._settings), self._store.window[0], base.until
+                ):
                     self._tell(line)
         raise Outdated(f"the batch has closed the days up to {base.until}")
 
     def _show(self) -> None:
         is_settled = self._are_rules_asked and "rules" not in self._beside
-        told = self.progress.following(self._connection, self._base.until, self._window, is_settled=is_settled)
-        segments.show(self._connection, self._segments, told)
+        told = self.progress.following(
+            self._store.connection, self._store.base.until, self._store.window, is_settled=is_settled
+        )
+        segments.show(self._store.connection, self._store.segments, told)
         self.progress.shown()
-        self._segments.forget_strangers(self._connection)
+        self._store.segments.forget_strangers(self._store.connection)
         self._is_shown = True

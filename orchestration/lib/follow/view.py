@@ -1,7 +1,6 @@
 """Reading the live view: its rows, what the follower tells of itself, and whether the batch has come to the same."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -25,27 +24,19 @@ _PAIR = (
     *("feedback_id", "request_id", "matched_by", "feedback_received_date", "inference_received_date"),
     *("feedback_source_file", "feedback_source_line", "inference_source_file", "inference_source_line"),
 )
-# A view that names segments which are gone was opened minutes ago: the next one does not.
-_ATTEMPTS = 3
 
 Row = dict[str, Any]
 
 
 def rows(settings: Settings, query: str, parameters: list[Any] | None = None) -> list[Row]:
     """A query over `attributed_feedback` and `following`. Raises StateError for one that DuckDB refuses."""
-    for attempt in range(_ATTEMPTS):
+    try:
         with connect(settings) as connection:
             _attach(connection, settings)
             connection.execute(f"use {ALIAS}")
-            try:
-                return rows_of(connection, query, parameters or [])
-            except duckdb.IOException as error:
-                if attempt + 1 == _ATTEMPTS:
-                    raise StateError(f"the live view can not be read: {error}") from None
-            except duckdb.Error as error:
-                raise StateError(str(error)) from None
-        time.sleep(0.2)
-    raise AssertionError("unreachable")
+            return rows_of(connection, query, parameters or [])
+    except duckdb.Error as error:
+        raise StateError(str(error)) from None
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
