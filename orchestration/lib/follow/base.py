@@ -42,7 +42,7 @@ def current_base(settings: Settings, models: Models) -> Base | None:
     since.
     """
     try:
-        with warehouse_lock(_at_once(settings), holder="attribution follow", tell=lambda _: None):
+        with warehouse_lock(at_once(settings), holder="attribution follow", tell=lambda _: None):
             built = built_versions(settings)
     except WarehouseBusy:
         return None
@@ -56,5 +56,6 @@ def current_base(settings: Settings, models: Models) -> Base | None:
     return Base(until, hashlib.sha256(json.dumps([told, read]).encode()).hexdigest()[:16])
 
 
-def _at_once(settings: Settings) -> Settings:
+def at_once(settings: Settings) -> Settings:
+    """Who holds the lock of the steps must not wait for the warehouse's: an erasure has that one and waits for this."""
     return dataclasses.replace(settings, lock_timeout_seconds=0)

@@ -26,6 +26,7 @@ from orchestration.lib.follow.opened import OpenedStore, Tell
 from orchestration.lib.follow.progress import Progress
 from orchestration.lib.follow.rules import Rules
 from orchestration.lib.follow.step import Step
+from orchestration.lib.locks import WarehouseBusy
 from orchestration.lib.settings import Settings
 
 LOOK_AGAIN_SECONDS = 30.0
@@ -52,15 +53,13 @@ class Follower:
         self._pool.shutdown()
 
     def open(self) -> None:
-        """Goes on from the store that is there, or builds one."""
-        self._wait_for_erasures()
-        base = current_base(self._settings, self._models)
-        with between_steps(self._settings):
-            has_resumed = self._store.resume(base)
-        if not has_resumed:
-            base = base or self._wait_for_base()
-            with between_steps(self._settings):
-                self._store.build(base)
+        """Goes on from the store that is there, or builds one; waits for an erasure and for who writes the history."""
+        told: set[str] = set()
+        while waits_for := self._open():
+            if waits_for not in told:
+                self._tell(waits_for)
+                told.add(waits_for)
+            time.sleep(0.5)
         self._look_at = time.monotonic() + LOOK_AGAIN_SECONDS
         self._ask_at = 0.0
         self._are_rules_asked = self._caught_up = self._is_shown = False
@@ -72,24 +71,21 @@ class Follower:
         self._beside = {}
         self._store.close()
 
-    def _wait_for_erasures(self) -> None:
-        told = False
-        while open_plans(self._settings):
-            if not told:
-                self._tell("waiting for an erasure that is under way; complete it with `attribution erase --resume`")
-                told = True
-            time.sleep(0.5)
-
-    def _wait_for_base(self) -> Base:
-        told = False
-        while (base := current_base(self._settings, self._models)) is None:
-            if not told:
-                self._tell("waiting for a run that writes the warehouse, whose days are the history")
-                told = True
-            time.sleep(0.5)
-        return base
-
-    # -- steps ------------------------------------------------------------------------------------------
+    def _open(self) -> str | None:
+        """What has to be waited for; None once the store is open."""
+        base = current_base(self._settings, self._models)
+        with between_steps(self._settings):
+            if open_plans(self._settings):
+                return "waiting for an erasure that is under way; complete it with `attribution erase --resume`"
+            if self._store.resume(base):
+                return None
+            try:
+                if base is not None:
+                    self._store.build(base)
+                    return None
+            except WarehouseBusy:
+                self._store.close()
+        return "waiting for a run that writes the warehouse, whose days are the history"
 
     def step(self) -> bool:
         """Takes in what has landed since, or what the rules have told; whether there was anything."""
@@ -265,7 +261,8 @@ class Follower:
             self._look_at = time.monotonic() + LOOK_AGAIN_SECONDS
         base = self._done("base")
         if base is not None and base != self._store.base:
-            self._follow_on(base)
+            with suppress(WarehouseBusy):  # then with the next look
+                self._follow_on(base)
 
     def _merge(self) -> None:
         done = self._done("merge")

@@ -11,7 +11,7 @@ import duckdb
 from orchestration.lib import encryption
 from orchestration.lib.duck import connect
 from orchestration.lib.follow import state
-from orchestration.lib.follow.base import Base
+from orchestration.lib.follow.base import Base, at_once
 from orchestration.lib.follow.locks import live_folder
 from orchestration.lib.follow.models import Models
 from orchestration.lib.follow.reader import Reader
@@ -111,11 +111,11 @@ class OpenedStore:
 
     @contextmanager
     def history(self, base: Base) -> Iterator[None]:
-        """The warehouse attached, for as short as possible; nobody writes it meanwhile."""
+        """The warehouse attached, for as short as possible; nobody writes it meanwhile. Raises WarehouseBusy."""
         if base.until is None:
             yield
             return
-        with warehouse_lock(self._settings, holder="attribution follow", tell=self._tell):
+        with warehouse_lock(at_once(self._settings), holder="attribution follow", tell=self._tell):
             encryption.attach(self.connection, self._settings, self._settings.warehouse, WAREHOUSE, read_only=True)
             try:
                 yield
