@@ -32,7 +32,7 @@ from orchestration.lib.settings import Settings
 LOOK_AGAIN_SECONDS = 30.0
 # The rules are asked again after so long at least, and after so many times what they took: they share the cores.
 RULES_SECONDS = 10.0
-RULES_REST = 4.0
+RULES_REST = 9.0
 
 
 class Follower:
