@@ -130,7 +130,7 @@ class Follower:
         if len(backlog) <= 1 and not self._caught_up:
             self._caught_up = True
             self._tell(f"caught up: {self._store.file_count:,} files were taken in")
-        if self._caught_up and (has_news or not self._is_shown):
+        if self._caught_up and (has_news or not self._is_shown or self.progress.is_stale):
             self._show()
         self._keep_house(is_behind=len(backlog) > 1)
         return has_news

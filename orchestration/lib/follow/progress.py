@@ -20,6 +20,7 @@ class Progress:
         self._landed: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = []
         self._recent: deque[tuple[float, np.ndarray[tuple[int], np.dtype[np.float64]]]] = deque()
         self._counted_at = 0.0
+        self._is_counted = True
         self._counts: dict[str, int] = dict.fromkeys(("files", "lines", "dead_letters", "attributed", "waiting"), 0)
 
     @property
@@ -28,6 +29,7 @@ class Progress:
 
     def took_in(self, connection: duckdb.DuckDBPyConnection, *, is_backlog: bool) -> None:
         """Notes when what a step brings to the view had landed; a backlog tells nothing of how soon things are seen."""
+        self._is_counted = False
         if is_backlog:
             return
         landed = connection.execute(
@@ -49,6 +51,11 @@ class Progress:
         while self._recent and self._recent[0][0] < now - RECENT_SECONDS:
             self._recent.popleft()
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether what was told last is not so any more, and it is time to count again."""
+        return not self._is_counted and time.monotonic() - self._counted_at >= COUNT_SECONDS
+
     def percentile(self, percent: float) -> float | None:
         """Seconds; None where nothing was shown lately."""
         if not self._recent:
@@ -61,7 +68,7 @@ class Progress:
         """A query of one row for the readers' file; `is_settled` when the rules have seen all that is in it."""
         if is_settled or time.monotonic() - self._counted_at >= COUNT_SECONDS:
             self._count(connection, window)
-            self._counted_at = time.monotonic()
+            self._counted_at, self._is_counted = time.monotonic(), True
         ((self._counts["attributed"],),) = connection.execute("select count(*) from shown").fetchall()
         closed = f"date '{until}'" if until else "null::date"
         numbers = ", ".join(f"{number}::bigint as {name}" for name, number in self._counts.items())
