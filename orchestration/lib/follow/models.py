@@ -35,6 +35,12 @@ _READS_ITSELF = ("int_inference_receipts", "int_feedback_receipts", "int_feedbac
 _RELATION = re.compile(r"""read_parquet\('ledger:(\w+)'\)|"[^"\s]+"\."[^"\s]+"\."([^"\s]+)\"""")
 
 
+# What is kept of days whose texts have gone: a day that is open has its texts.
+_OF_OLD_DAYS: Mapping[str, str] = {
+    "text_findings": "(select null::varchar as model, null::date as partition_date, null::varchar as finding where false)"
+}
+
+
 @dataclass(frozen=True)
 class Models:
     """Compiled SQL by the model's name."""
@@ -51,7 +57,8 @@ class Models:
 
     def sql(self, name: str, relations: Mapping[str, str], window: tuple[date, date] = (_FROM, _TO)) -> str:
         """A model's query over the given relations, which must be all that it reads, for the days of a window."""
-        sql = _RELATION.sub(lambda found: relations[found.group(1) or found.group(2)], self.compiled[name])
+        given = {**_OF_OLD_DAYS, **relations}
+        sql = _RELATION.sub(lambda found: given[found.group(1) or found.group(2)], self.compiled[name])
         return sql.replace(_FROM.isoformat(), window[0].isoformat()).replace(_TO.isoformat(), window[1].isoformat())
 
 
