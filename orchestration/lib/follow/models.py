@@ -37,7 +37,8 @@ _RELATION = re.compile(r"""read_parquet\('ledger:(\w+)'\)|"[^"\s]+"\."[^"\s]+"\.
 
 # What is kept of days whose texts have gone: a day that is open has its texts.
 _OF_OLD_DAYS: Mapping[str, str] = {
-    "text_findings": "(select null::varchar as model, null::date as partition_date, null::varchar as finding where false)"
+    "text_findings": "(select null::varchar as model, null::date as partition_date, null::varchar as finding "
+    "where false)"
 }
 
 
