@@ -101,6 +101,10 @@ benchmark-peers: install $(PEERS)/.installed ## Join a day's feedback in DuckDB,
 benchmark-encryption: install ## Run a day and read it with and without encryption
 	@$(BIN)/python -m benchmarks.encryption
 
+.PHONY: benchmark-following
+benchmark-following: install ## Time how soon feedback is in the live view, at 1,000 a second
+	@$(BIN)/python -m benchmarks.following
+
 .PHONY: benchmark-masking
 benchmark-masking: install ## Load with and without masking; recall and precision a kind
 	@$(BIN)/python -m benchmarks.masking

@@ -19,7 +19,7 @@ DAY_MS = 86_400_000
 _PARQUET = "(format parquet, compression zstd, compression_level 1, row_group_size 20480)"
 
 
-def _request_id(ids: Ids, day: str, row: str, per_day: int) -> str:
+def request_id(ids: Ids, day: str, row: str, per_day: int) -> str:
     """SQL for the id of a day's inference: like UUIDv4, or like UUIDv7, which starts with its milliseconds."""
     md5 = f"md5('{ids}' || {day} || {row})"
     if ids == "random":
@@ -32,10 +32,19 @@ def _ms_of_day(row: str, per_day: int) -> str:
     return f"({row} * {DAY_MS} // {per_day})::bigint"
 
 
-def write_day(data_dir: Path, day: date, *, first: date, ids: Ids, inferences: int, feedback: int) -> None:
+def write_day(
+    data_dir: Path,
+    day: date,
+    *,
+    first: date,
+    ids: Ids,
+    inferences: int,
+    feedback: int,
+    prompt_words: tuple[int, int] = (160, 300),
+) -> None:
     """Writes one day of both streams; `first` is the first day of all: what would be older is of the last 24 hours."""
     folders = landing_folders(data_dir, day)
-    prompt = text_sql(f"prompt {day}", "i", 160, 300)
+    prompt = text_sql(f"prompt {day}", "i", *prompt_words)
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("set preserve_insertion_order = true")
@@ -44,7 +53,7 @@ def write_day(data_dir: Path, day: date, *, first: date, ids: Ids, inferences: i
             f"""
             copy (
                 select
-                    {_request_id(ids, f"date '{day}'", "i", inferences)} as request_id,
+                    {request_id(ids, f"date '{day}'", "i", inferences)} as request_id,
                     strftime(make_timestamp_ms(epoch_ms(timestamp '{day}') + {_ms_of_day("i", inferences)}),
                         '%Y-%m-%dT%H:%M:%S.%gZ') as timestamp,
                     'assistant' as model_name, 'v' || (1 + i % 3) as model_version,
@@ -94,7 +103,7 @@ def write_day(data_dir: Path, day: date, *, first: date, ids: Ids, inferences: i
                 )
                 select
                     'fb-' || md5('{ids} {day} feedback ' || i) as feedback_id,
-                    {_request_id(ids, "day", "row", inferences)} as request_id,
+                    {request_id(ids, "day", "row", inferences)} as request_id,
                     strftime(make_timestamp_ms(received_ms), '%Y-%m-%dT%H:%M:%S.%gZ') as timestamp,
                     'user-' || (hash(day, (row // 4)::bigint) % {USERS}) as user_id,
                     case when i % 3 = 0 then 'up' when i % 3 = 1 then 'down' end as thumbs,

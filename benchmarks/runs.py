@@ -18,6 +18,12 @@ class Cost:
     peak_gib: float
 
 
+def environment(data_dir: Path) -> dict[str, str]:
+    """What a process on a data folder has, whatever is set here."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FEEDBACK_", "DAGSTER_HOME"))}
+    return {**kept, "FEEDBACK_DATA_DIR": str(data_dir), "FEEDBACK_DATA_DOCS": "false"}
+
+
 def run_range(
     data_dir: Path,
     first: date,
@@ -41,8 +47,7 @@ def run_command(
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Cost:
     """`attribution …` in a process of its own, with its log in the data folder. Raises where it does not succeed."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FEEDBACK_", "DAGSTER_HOME"))}
-    own = {"FEEDBACK_DATA_DIR": str(data_dir), "FEEDBACK_DATA_DOCS": "false", **settings}
+    own = {**environment(data_dir), **settings}
     if memory_limit:
         own["FEEDBACK_DUCKDB_MEMORY_LIMIT"] = memory_limit
     if recipes:
@@ -51,7 +56,7 @@ def run_command(
     before = os.times().elapsed
     with open(data_dir / "run.log", "w", encoding="utf-8") as log:
         to_log = [(os.POSIX_SPAWN_DUP2, log.fileno(), 1), (os.POSIX_SPAWN_DUP2, log.fileno(), 2)]
-        process = os.posix_spawn(sys.executable, command, kept | own, file_actions=to_log)
+        process = os.posix_spawn(sys.executable, command, own, file_actions=to_log)
         _, status, used = os.wait4(process, 0)
     if os.waitstatus_to_exitcode(status) != 0:
         raise RuntimeError(f"attribution {arguments[0]} did not succeed; see {data_dir / 'run.log'}")

@@ -44,6 +44,22 @@ def _parser() -> argparse.ArgumentParser:
     _add_range(run, required=True)
     run.set_defaults(do=_run)
 
+    follow = commands.add_parser("follow", help="show new feedback attributed within seconds, as files land")
+    follow.add_argument("--once", action="store_true", help="take in what has landed, and end")
+    follow.add_argument(
+        "--interval", type=_seconds, default=1.0, metavar="SECONDS", help="between two looks (default 1)"
+    )
+    follow.set_defaults(do=_follow)
+
+    live = commands.add_parser("live", help="read the live view that `attribution follow` keeps")
+    asked = live.add_mutually_exclusive_group()
+    asked.add_argument("--feedback", metavar="ID", help="the row of one feedback_id, with its inference, as JSON")
+    asked.add_argument("--request", metavar="ID", help="the rows on one request_id, with the inference, as JSON")
+    asked.add_argument("--query", metavar="SQL", help="ask attributed_feedback anything; rows as JSON, a line each")
+    asked.add_argument("--compare", type=_day, metavar="DAY", help="tell where live and batch differ; exit 1 if so")
+    live.add_argument("--limit", type=_count, default=5, metavar="N", help="newest rows to show (default 5)")
+    live.set_defaults(do=_live)
+
     status = commands.add_parser("status", help="print the whole history of one event, or of a user, as JSON")
     which = status.add_mutually_exclusive_group(required=True)
     which.add_argument("--feedback", metavar="ID", help="a feedback_id, given or derived")
@@ -184,6 +200,16 @@ def _words(text: str) -> int:
     return int(text)
 
 
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0.05 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.05 to 3600")
+    return value
+
+
 def _similarity(text: str) -> float:
     try:
         value = float(text)
@@ -224,6 +250,31 @@ def _run(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Na
     if outcome.failure:
         print(f"\nattribution run: {outcome.failure}", file=sys.stderr)
         return EXIT_STOPPED
+    return EXIT_OK
+
+
+def _follow(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.follow.run import follow
+
+    follow(settings, once=given.once, interval=given.interval, tell=_tell)
+    return EXIT_OK
+
+
+def _live(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    from orchestration.lib.follow import view
+
+    if given.compare:
+        differing = view.compared(settings, given.compare)
+        print("\n".join(differing) or f"{given.compare}: live and batch have the same pairs")
+        return EXIT_STOPPED if differing else EXIT_OK
+    if given.feedback or given.request:
+        by = ("feedback_id", given.feedback) if given.feedback else ("request_id", given.request)
+        found = view.one(settings, *by)
+        print(json.dumps(found, indent=2, ensure_ascii=False, default=str))
+    elif given.query:
+        print(view.json_lines(view.rows(settings, given.query)))
+    else:
+        print(view.live_text(settings, limit=given.limit))
     return EXIT_OK
 
 

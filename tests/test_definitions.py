@@ -11,7 +11,9 @@ from orchestration.lib.attribution_metadata import PARTITION_COLUMNS
 GROUPS = {
     "landing": {"landing_inferences", "landing_feedback", "landing_reviews", "landing_erasures"},
     "ingestion": {"raw_inferences", "raw_feedback", "raw_reviews", "raw_erasures"},
-    "staging": {"stg_inferences", "stg_feedback", "stg_reviews", "stg_dead_letters", "stg_erased_lines"},
+    "staging": {
+        "stg_inferences", "stg_inference_parts", "stg_feedback", "stg_reviews", "stg_dead_letters", "stg_erased_lines",
+    },
     "rules": {
         "rule_burst", "rule_contradictory_signal", "rule_coordinated_text", "rule_disagreeing_rater",
         "rule_faster_than_human", "rule_invariant_rater", "rule_model_version_mismatch", "rule_no_op_correction",

@@ -202,7 +202,7 @@ def manifest_path() -> Path:
     """dbt's manifest, parsed again only when a file of the project has changed since."""
     stamp = MANIFEST.with_name("manifest.of")
     with _locked():
-        state = _state(PROJECT_DIR)
+        state = project_state()
         if not MANIFEST.exists() or not stamp.exists() or stamp.read_text(encoding="utf-8") != state:
             # From nothing: what is taken up later is what was parsed here, never a patchwork.
             _parse("--no-partial-parse")
@@ -210,10 +210,11 @@ def manifest_path() -> Path:
     return MANIFEST
 
 
-def _state(project: Path) -> str:
+def project_state() -> str:
+    """Tells the project's files, as they are now, from others."""
     digest = hashlib.sha256()
-    for path in _project_files(project):
-        digest.update(f"{path.relative_to(project)}\n".encode())
+    for path in _project_files(PROJECT_DIR):
+        digest.update(f"{path.relative_to(PROJECT_DIR)}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -13,6 +13,7 @@ from orchestration.lib.catalog import Catalog, datasets
 from orchestration.lib.duck import connect
 from orchestration.lib.encrypted_versions import encrypt_version
 from orchestration.lib.encryption import needed_key
+from orchestration.lib.follow.locks import let_go
 from orchestration.lib.landing import CHUNK_LINES
 from orchestration.lib.ledger import LEDGER_FILE
 from orchestration.lib.locks import warehouse_lock
@@ -42,6 +43,7 @@ def encrypt_stored(settings: Settings, *, tell: Callable[[str], None]) -> str:
         # What is made anew, and is in clear now or rests on files that were.
         settings.warehouse.unlink(missing_ok=True)
         (settings.published_dir / FILE_NAME).unlink(missing_ok=True)
+        let_go(settings)
         shutil.rmtree(settings.data_dir / ".fingerprints", ignore_errors=True)
         shutil.rmtree(settings.data_dir / ".scratch", ignore_errors=True)
     loaded = sorted({folder.removeprefix("received_date=") for _, folder in days})

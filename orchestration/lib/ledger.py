@@ -208,9 +208,7 @@ def _write(settings: Settings, guard: Guard, files: list[LandingFile], reader: L
     chunks on out of order, and then no two runs write the same bytes.
     """
     stream = guard.stream
-    columns = ", ".join(f"{name}::{kind} as {name}" for name, kind in ledger_columns(stream).items())
-    lines_query = ledger_query(stream, source_files=[f.source_file for f in files], lines="lines")
-    query = f"select {columns} from ({lines_query})"
+    query = parsing_query(stream, [f.source_file for f in files])
     written = _Written()
     with ExitStack() as stack:
         workers = [
@@ -239,6 +237,30 @@ def _write(settings: Settings, guard: Guard, files: list[LandingFile], reader: L
     if settings.pseudonym_map:
         note(settings.pseudonym_map, written.tokens)
     return written
+
+
+def parsing_query(stream: Stream, source_files: Sequence[str]) -> str:
+    """SQL from the relation `lines` (`landing.LINES`) to ledger rows, of the ledger's types."""
+    columns = ", ".join(f"{name}::{kind} as {name}" for name, kind in ledger_columns(stream).items())
+    lines_query = ledger_query(stream, source_files=source_files, lines="lines")
+    return f"select {columns} from ({lines_query})"
+
+
+def landed_rows(
+    settings: Settings,
+    guard: Guard,
+    files: list[LandingFile],
+    known: Mapping[str, Erased],
+    parse: Callable[[pa.Table], pa.Table],
+) -> pa.Table:
+    """The rows that the ledger will have of some files, for who can not wait for it. Nothing is written.
+
+    `parse` runs `parsing_query` on a chunk of lines.
+    """
+    reader = LineReader(Store(settings.landing_url), files, max_line_bytes=settings.max_line_bytes)
+    chunks = (guard.protect(chunk) for chunk in reader.chunks())
+    tables = list(_noted(((parse(protected.lines), protected) for protected in chunks), guard, known, _Written()))
+    return pa.concat_tables(tables) if tables else arrow_schema(guard.stream).empty_table()
 
 
 Parsed = tuple[pa.Table, Protected]

@@ -6,3 +6,5 @@ RETENTION_JOB = "retention_job"
 ERASURE_JOB = "erasure_job"
 APPLIED_ERASURES = "applied_erasures"
 ERASURE_REPORTS = "erasure_reports"
+# The folder of what `attribution follow` keeps, and the use of the key that it is encrypted with.
+LIVE = "live"

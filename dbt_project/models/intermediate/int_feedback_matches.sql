@@ -32,12 +32,7 @@ on_a_part as (
 ),
 
 parts as (
-    select
-        received_date, source_file, source_line,
-        {{ json_length('output', '$.alternatives') }} as alternatives,
-        {{ json_texts('input', '$.retrieved[*].chunk_id') }} as chunk_ids,
-        {{ json_texts('components', '$[*].name') }} as component_names
-    from {{ ref('stg_inferences') }}
+    select * from {{ ref('stg_inference_parts') }}
     where received_date in ({{ hit_days(ref('int_feedback_candidates'), 'inference_received_date', in_window('paired_date')) }})
         and request_id in (select request_id from on_a_part)
 ),

@@ -23,6 +23,7 @@ from orchestration.lib.erasure.search import Search
 from orchestration.lib.erasure.steps import reached
 from orchestration.lib.erasure.tombstones import tombstone
 from orchestration.lib.erasure.withdrawal import REASON, versions_that_hold, withdraw
+from orchestration.lib.follow.locks import let_go
 from orchestration.lib.landing import landed_days, landing_files
 from orchestration.lib.ledger import check_keys, fingerprint, ledger_metadata, ledger_path, load_partition
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
@@ -108,6 +109,7 @@ def _apply(settings: Settings, erasure: Erasure, user_id: str, *, tell: Tell) ->
     }
     write_plan(settings, plan)
     reached("planned", erasure.erasure_id, tell)
+    let_go(settings)  # who follows builds it anew when the plan is gone
     withdraw(settings, plan.versions, {"reason": REASON, "erasure_id": erasure.erasure_id})
     reached("withdrawn", erasure.erasure_id, tell)
     _take_out(settings, plan, names, tell=tell)
