@@ -266,4 +266,5 @@ def narrow_inferences(pairs: str) -> str:
     unknown = [
         f"null::{kind} as {name}" for name, kind in ledger_columns(INFERENCES).items() if name not in (*_OF_PAIR, "raw")
     ]
-    return f"(select distinct {', '.join([*known, *unknown])} from {pairs})"
+    # Texts have a longer time than an inference can get feedback in.
+    return f"(select distinct {', '.join([*known, *unknown, 'false as is_text_expired'])} from {pairs})"
