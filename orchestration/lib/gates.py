@@ -45,14 +45,13 @@ _MEMORY = 0.25
 class Gates:
     """Asks the suites about one partition after the other, over one connection."""
 
-    def __init__(self, settings: Settings, session: "GateSession", data_docs: Path | None = None) -> None:
-        """`data_docs` is the folder of the session's pages, in which each report has to be once."""
+    def __init__(self, settings: Settings, session: "GateSession", *, is_shown: bool = False) -> None:
+        """`is_shown` says that the session has pages, and so has to be told everything itself."""
         self._settings = settings
         self._session = session
-        self._data_docs = data_docs
         self._thresholds = load_thresholds(settings.thresholds)
         # Of files elsewhere it can not be seen that they have changed.
-        self._told_before = _TOLD if Store(settings.ledger_url).is_local else {}
+        self._told_before = _TOLD if Store(settings.ledger_url).is_local and not is_shown else {}
 
     def ledger(self, stream: Stream, day: date, *, lines_received: int) -> GateReport:
         """The ledger's file of a stream and day: its schema, its keys, the share of dead letters. Of erased lines there
@@ -177,7 +176,7 @@ class Gates:
         ledger = Store(self._settings.ledger_url)
         files = [Path(ledger.full(ledger_path(stream.name, day))) for stream in (INFERENCES, FEEDBACK)]
         state = tuple(_state(path) for path in (self._settings.warehouse, self._settings.thresholds, *files))
-        rests_on = (self._settings, self._data_docs, gate, day, state)
+        rests_on = (self._settings, gate, day, state)
         told = self._told_before
         if rests_on not in told:
             for old in [old for old in told if old[-1][0] != state[0]]:  # type: ignore[index]
@@ -227,7 +226,7 @@ def open_gates(
         setup=memory_settings(settings, share=_MEMORY),
         data_docs_dir=folder,
     ) as session:
-        yield Gates(settings, session, folder), session
+        yield Gates(settings, session, is_shown=folder is not None), session
 
 
 def _state(path: Path) -> tuple[int, ...]:

@@ -69,7 +69,7 @@ def retraining_spec(recipe: Recipe) -> dg.AssetSpec:
     )
 
 
-def dataset_assets(name: str, recipes: Sequence[Recipe]) -> dg.AssetsDefinition:
+def dataset_assets(step: str, recipes: Sequence[Recipe]) -> dg.AssetsDefinition:
     """The assets that publish the recipes' versions, as one step of that name: what they share is gated once.
 
     It evaluates every gate itself before anything is visible: Dagster's blocking checks hold within one
@@ -77,7 +77,7 @@ def dataset_assets(name: str, recipes: Sequence[Recipe]) -> dg.AssetsDefinition:
     """
 
     @dg.multi_asset(
-        name=name,
+        name=step,
         specs=[dataset_spec(recipe) for recipe in recipes],
         can_subset=True,
         backfill_policy=one_run_a_range,
@@ -98,7 +98,8 @@ def dataset_assets(name: str, recipes: Sequence[Recipe]) -> dg.AssetsDefinition:
         asked = from_keys(context.partition_keys)
         with (
             warehouse_lock(settings, holder=context.run.run_id, tell=context.log.info),
-            open_gates(settings, with_warehouse=True, data_docs=context.run.run_id) as (gates, session),
+            # A session's pages take the place of those that are in the folder.
+            open_gates(settings, with_warehouse=True, data_docs=f"{context.run.run_id}/{step}") as (gates, session),
         ):
             publications = [
                 publish_partitions(settings, recipe, asked, gates, tell=context.log.info) for recipe in selected
@@ -156,5 +157,5 @@ def datasets() -> dg.Definitions:
         "explained_datasets": [recipe for recipe in recipes if SOURCES[recipe.source].also_reads],
     }
     announced = [retraining_spec(recipe) for recipe in recipes if recipe.retrain_when]
-    published = [dataset_assets(name, of_step) for name, of_step in steps.items() if of_step]
+    published = [dataset_assets(step, of_step) for step, of_step in steps.items() if of_step]
     return dg.Definitions(assets=[*published, *announced])
