@@ -460,6 +460,8 @@ def _retain(parser: argparse.ArgumentParser, settings: Settings, given: argparse
     if failure := run_once(settings, RETENTION_JOB, tell=_tell):
         print(f"\nattribution retain: {failure}", file=sys.stderr)
         return EXIT_STOPPED
+    if not settings.retention.exists():
+        print(f"nothing has a lifetime: there is no {settings.retention} (README, Retention)")
     return EXIT_OK
 
 
