@@ -50,8 +50,9 @@ class Gates:
         self._settings = settings
         self._session = session
         self._thresholds = load_thresholds(settings.thresholds)
+        self._below: dict[date, list[GateReport]] = {}
         # Of files elsewhere it can not be seen that they have changed.
-        self._told_before = _TOLD if Store(settings.ledger_url).is_local and not is_shown else {}
+        self._shares = Store(settings.ledger_url).is_local and not is_shown
 
     def ledger(self, stream: Stream, day: date, *, lines_received: int) -> GateReport:
         """The ledger's file of a stream and day: its schema, its keys, the share of dead letters. Of erased lines there
@@ -138,12 +139,15 @@ class Gates:
         )
 
     def below_datasets(self, days: Sequence[date]) -> dict[date, list[GateReport]]:
-        """Every gate below the datasets. A day without lines passes and costs nothing."""
-        reports = self.attribution_of(days)
-        for day, lines in self._lines_received(days).items():
-            if any(lines.values()):
-                reports[day] = self._told(LEDGER_GATE, day, partial(self._ledgers, day, lines)) + reports[day]
-        return reports
+        """Every gate below the datasets, asked once for all of them. A day without lines passes and costs nothing."""
+        new = [day for day in days if day not in self._below]
+        if new:
+            reports = self.attribution_of(new)
+            for day, lines in self._lines_received(new).items():
+                if any(lines.values()):
+                    reports[day] = self._told(LEDGER_GATE, day, partial(self._ledgers, day, lines)) + reports[day]
+            self._below |= reports
+        return {day: self._below[day] for day in days}
 
     def _ledgers(self, day: date, lines: dict[str, int]) -> list[GateReport]:
         return [self.ledger(stream, day, lines_received=lines[stream.name]) for stream in (INFERENCES, FEEDBACK)]
@@ -173,16 +177,17 @@ class Gates:
 
     def _told(self, gate: str, day: date, ask: Callable[[], list[GateReport]]) -> list[GateReport]:
         """The reports of a gate on a day, asked again only where what they rest on has changed."""
+        if not self._shares:
+            return ask()
         ledger = Store(self._settings.ledger_url)
         files = [Path(ledger.full(ledger_path(stream.name, day))) for stream in (INFERENCES, FEEDBACK)]
         state = tuple(_state(path) for path in (self._settings.warehouse, self._settings.thresholds, *files))
         rests_on = (self._settings, gate, day, state)
-        told = self._told_before
-        if rests_on not in told:
-            for old in [old for old in told if old[-1][0] != state[0]]:  # type: ignore[index]
-                del told[old]
-            told[rests_on] = ask()
-        return told[rests_on]
+        if rests_on not in _TOLD:
+            for old in [old for old in _TOLD if old[-1][0] != state[0]]:  # type: ignore[index]
+                del _TOLD[old]
+            _TOLD[rests_on] = ask()
+        return _TOLD[rests_on]
 
     def _profile(self, days: Sequence[date]) -> Profile:
         """The profile of the days and of the recent past of the first of them."""
