@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -47,7 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     follow = commands.add_parser("follow", help="show new feedback attributed within seconds, as files land")
     follow.add_argument("--once", action="store_true", help="take in what has landed, and end")
     follow.add_argument(
-        "--interval", type=_seconds, default=1.0, metavar="SECONDS", help="between two looks (default 1)"
+        "--interval",
+        type=_between(0.05, 3600, "number of seconds"),
+        default=1.0,
+        metavar="SECONDS",
+        help="between two looks (default 1)",
     )
     follow.set_defaults(do=_follow)
 
@@ -101,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--against", type=Path, required=True, metavar="FILE", help=".parquet, .jsonl or .jsonl.gz")
     check.add_argument("--of", metavar="COLUMN", help="the file's column that has the texts (default: its only one)")
     check.add_argument("--column", action="append", default=[], help="compare this of the dataset; may be repeated")
-    check.add_argument("--similarity", type=_similarity, help="share of shingles in both (default 0.8)")
+    check.add_argument("--similarity", type=_between(0.3, 1, "share"), help="share of shingles in both (default 0.8)")
     check.add_argument("--shingle", type=_words, metavar="N", help="words that make a shingle (default 3)")
     check.add_argument("--rows", type=_count, default=20, metavar="N", help="rows shown by their keys (default 20)")
     check.set_defaults(do=_contamination)
@@ -200,24 +204,19 @@ def _words(text: str) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not 0.05 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.05 to 3600")
-    return value
+def _between(least: float, most: float, what: str) -> Callable[[str], float]:
+    """What reads an argument that is a number within bounds."""
 
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no {what} from {least} to {most}")
+        return value
 
-def _similarity(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not 0.3 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share from 0.3 to 1")
-    return value
+    return read
 
 
 def _dataset_version(text: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
 
 import pyarrow as pa
 
@@ -51,9 +52,11 @@ def write_without_texts(settings: Settings, stream: Stream, day: date, going: Go
     told |= {TEXTS: left, BEFORE: version, LOADED: told.get(LOADED, version)}
     told["ledger_version"] = hashlib.sha256(f"{version}\n{TEXTS}: {left}".encode()).hexdigest()[:16]
     tables = _without_texts(settings, stream, path, going)
-    schema = next(tables).schema
+    first = next(tables)
     with parquet_files.scratch_file(settings) as beside:
-        parquet_files.write(settings, beside, schema, tables, metadata=lambda: told, row_group_size=CHUNK_LINES)
+        parquet_files.write(
+            settings, beside, first.schema, chain([first], tables), metadata=lambda: told, row_group_size=CHUNK_LINES
+        )
         parquet_files.put(settings, ledger, beside, ledger_path(stream.name, day))
 
 
@@ -75,15 +78,10 @@ def without_texts(stream: Stream, columns: list[str], going: Going) -> str:
 
 
 def _without_texts(settings: Settings, stream: Stream, path: str, going: Going) -> Iterator[pa.Table]:
-    """First a table without rows, for its schema, and then the chunks."""
     with connect(settings, threads=1) as connection:
         for name, table in going.tables.items():
             connection.register(name, table)
-        is_first = True
         for rows in parquet_files.stored(settings, path, rows_at_once=CHUNK_LINES):
-            if is_first:
-                yield rows.slice(0, 0)
-                is_first = False
             connection.register("rows", rows)
             query = without_texts(stream, rows.schema.names, going)
             yield connection.execute(query).to_arrow_table().cast(rows.schema)

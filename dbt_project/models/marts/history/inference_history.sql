@@ -119,14 +119,10 @@ answers_on_lines as (
     from of_window
     where is_answer
     union all
-    select own.attributed_date, events.kind, events.subject_id, events.at_us, events.session_id
-    from own
-    inner join subjects
-        on own.attributed_date = subjects.attributed_date
-        and own.kind = subjects.kind
-        and own.subject_id = subjects.subject_id
-    inner join of_window as events on own.kind = events.kind and own.subject_id = events.subject_id
-    where own.has_answers and events.is_answer and {{ is_known }}
+    select subjects.attributed_date, events.kind, events.subject_id, events.at_us, events.session_id
+    from own as subjects
+    inner join of_window as events on subjects.kind = events.kind and subjects.subject_id = events.subject_id
+    where subjects.has_answers and events.is_answer and {{ is_known }}
 ),
 
 -- A session enters with an answer that none of its own is near enough before, and leaves with one that none follows.
