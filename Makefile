@@ -44,11 +44,12 @@ test: install ## Run the tests
 test-kill: install ## Kill runs and erasures at twenty moments and compare with undisturbed ones (takes long)
 	@$(BIN)/python -m pytest tests/test_interruption.py tests/test_erasure.py --kills 20
 
-# No part of .venv: PyTorch is larger than all that the platform needs.
+# No part of .venv: PyTorch is larger than all that the platform needs, and so are other engines.
 TRL := .venv-trl
-$(TRL)/.installed: requirements-trl.txt
-	$(PYTHON) -m venv $(TRL)
-	$(TRL)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-trl.txt
+PEERS := .venv-peers
+.venv-%/.installed: requirements-%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 .PHONY: test-trl
@@ -86,12 +87,6 @@ benchmark-near-duplicates: install ## Find near-duplicates beside a bare COPY of
 .PHONY: benchmark-publishing
 benchmark-publishing: install ## Time publishing beside a bare COPY, and a next day with 1 % of changes
 	@$(BIN)/python -m benchmarks.publishing
-
-PEERS := .venv-peers
-$(PEERS)/.installed: requirements-peers.txt
-	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-peers.txt
-	@touch $@
 
 .PHONY: benchmark-peers
 benchmark-peers: install $(PEERS)/.installed ## Join a day's feedback in DuckDB, Polars, chDB, pandas and PySpark (needs Java 17)

@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks.arrivals import days_before, request_id
 from benchmarks.history import build_history
 from benchmarks.runs import environment
-from benchmarks.traffic import WORDS, landing_folders, text_sql
+from benchmarks.traffic import landing_folders, make_vocabulary, text_sql
 from orchestration.lib.partitions import today
 
 RESULT = Path(__file__).parent / "results" / "following.json"
@@ -61,11 +61,7 @@ def stage(staging: Path, day: date, given: argparse.Namespace) -> int:
     per_day = given.inferences // given.days
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
-        # Words of letters, as most texts have: in hexadecimal ones masking would look for numbers line by line.
-        connection.execute(
-            "create table vocabulary as select list(translate(left(md5(i::varchar), 3 + i % 7), '0123456789', "
-            f"'ghijklmnop') order by i) as words from range({WORDS}) r(i)"
-        )
+        make_vocabulary(connection)
         connection.execute(
             f"""
             create table events as

@@ -11,8 +11,6 @@ import sys
 from datetime import date
 from pathlib import Path
 
-import yaml
-
 from benchmarks.arrivals import days_before, write_day
 from benchmarks.runs import environment
 
@@ -42,13 +40,7 @@ def build_history(data_dir: Path, day: date, given: argparse.Namespace) -> None:
             prompt_words=(given.prompt_words[0], given.prompt_words[1]),
         )
     days = [str(of) for of in days_before(day, given.days)]
-    # Generated words look like what masking looks for, and millions of them one by one would take hours.
-    policy = data_dir / "keep.yml"
-    policy.write_text(
-        yaml.safe_dump({"streams": {s: {"masking": {"all": "keep"}} for s in ("inferences", "feedback")}})
-    )
-    with_policy = {**environment(data_dir), "FEEDBACK_PRIVACY": str(policy)}
-    subprocess.run([sys.executable, "-m", "benchmarks.history", *days], env=with_policy, check=True)
+    subprocess.run([sys.executable, "-m", "benchmarks.history", *days], env=environment(data_dir), check=True)
     done.write_text(asked)
 
 

@@ -9,6 +9,10 @@ import string
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from orchestration.lib.privacy.policy import FieldPolicy
+from orchestration.lib.privacy.recognizers.base import Found, Hint
+from orchestration.lib.privacy.text_masker import find_all
+
 FIRST = ("anna", "bob", "carlos", "dmitri", "eva", "fatima", "george", "hana", "ivan", "josé", "karin", "li", "mbali")
 LAST = ("smith", "müller", "garcía", "rossi", "kowalski", "okafor", "tanaka", "o'neil", "van-dam", "silva", "singh")
 HOSTS = ("example.com", "mail.example.org", "corp.example.co.uk", "example.de", "dept.uni-example.edu", "x.example.io")
@@ -21,6 +25,17 @@ class Labelled:
     text: str
     kind: str | None
     value: str
+
+
+def judged(one: Labelled) -> tuple[bool, list[Found]]:
+    """Whether all of the value is found in a sentence, and what is found elsewhere in it."""
+    spans = find_all(one.text, key="", policy=FieldPolicy(), hints=frozenset(Hint))
+    start = one.text.index(one.value) if one.kind else -1
+    end = start + len(one.value)
+    places = {place for span in spans for place in range(span.start, span.end)}
+    return places.issuperset(range(start, end)), [
+        span for span in spans if one.kind is None or span.end <= start or end <= span.start
+    ]
 
 
 def _digits(r: random.Random, count: int) -> str:

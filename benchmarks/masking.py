@@ -17,18 +17,16 @@ from unittest import mock
 
 import yaml
 
-from benchmarks.labelled_texts import HARD, labelled, sentences
+from benchmarks.labelled_texts import HARD, judged, labelled, sentences
 from benchmarks.traffic import SYLLABLES
 from orchestration.contracts.inference import INFERENCES
 from orchestration.lib.ledger import LedgerPartition, load_partition
-from orchestration.lib.privacy.policy import FieldPolicy
-from orchestration.lib.privacy.recognizers.base import Hint, Kind
-from orchestration.lib.privacy.text_masker import find_all
+from orchestration.lib.privacy.recognizers.base import Kind
 from orchestration.lib.settings import Settings
 
 DAY = date(2024, 6, 1)
 RESULT = Path(__file__).parent / "results" / "masking.json"
-KEEP_ALL = {"streams": {"inferences": {"masking": {"all": "keep"}}}}
+KEEP_ALL = {"streams": {stream: {"masking": {"all": "keep"}} for stream in ("inferences", "feedback")}}
 
 
 def write_landing(data_dir: Path, *, events: int, share: float, seed: int) -> int:
@@ -78,16 +76,11 @@ def quality(seed: int, each: int) -> dict[str, dict[str, float]]:
     """Recall (the whole value is covered) and precision (what is found elsewhere is false) by kind."""
     said, found, false = Counter[str](), Counter[str](), Counter[str]()
     for one in labelled(seed, each):
-        spans = find_all(one.text, key="", policy=FieldPolicy(), hints=frozenset(Hint))
-        start = one.text.index(one.value) if one.kind else -1
-        end = start + len(one.value)
+        is_covered, elsewhere = judged(one)
         if one.kind:
             said[one.kind] += 1
-            covered = {place for span in spans for place in range(span.start, span.end)}
-            found[one.kind] += covered.issuperset(range(start, end))
-        for span in spans:
-            if one.kind is None or span.end <= start or end <= span.start:
-                false[span.kind] += 1
+            found[one.kind] += is_covered
+        false.update(span.kind for span in elsewhere)
     return {
         kind: {
             "recall": round(found[kind] / said[kind], 4),

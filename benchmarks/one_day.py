@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import yaml
+
 from benchmarks.floor import run_floor
+from benchmarks.masking import KEEP_ALL
 from benchmarks.runs import Cost, run_range
 from benchmarks.traffic import write_landing
 from orchestration.lib.instance import open_instance
@@ -23,7 +26,6 @@ from orchestration.lib.settings import REPOSITORY
 
 DAY = date(2024, 6, 1)
 RESULT = Path(__file__).parent / "results" / "one_day.json"
-NO_MASKING = "streams: {inferences: {masking: {all: keep}}, feedback: {masking: {all: keep}}}\n"
 
 
 def step_seconds(data_dir: Path) -> dict[str, float]:
@@ -63,7 +65,7 @@ def main() -> None:
     recipes, privacy = root / "recipes", root / "privacy.yml"
     recipes.mkdir()
     shutil.copy(REPOSITORY / "recipes" / "feedback.yml", recipes)
-    privacy.write_text(NO_MASKING, encoding="utf-8")
+    privacy.write_text(yaml.safe_dump(KEEP_ALL), encoding="utf-8")
     one, unmasked = {"FEEDBACK_RECIPES": str(recipes)}, {"FEEDBACK_PRIVACY": str(privacy)}
     limit = given.memory_limit
     try:

@@ -19,6 +19,7 @@ import duckdb
 
 from benchmarks.arrivals import days_before, write_day
 from benchmarks.peer_engines import ENGINES
+from benchmarks.runs import run_process
 from orchestration.lib.settings import REPOSITORY
 
 NEW_DAY = date(2024, 6, 30)
@@ -37,23 +38,13 @@ def ask(python: Path, engine: str, root: Path, days: list[date]) -> dict[str, An
     }
     (out / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
     command = [str(python), str(REPOSITORY / "benchmarks" / "peer_engines.py"), engine, str(out / "asked.json")]
-    with open(out / "told.json", "w", encoding="utf-8") as told, open(out / "log", "w", encoding="utf-8") as log:
-        to_files = [(os.POSIX_SPAWN_DUP2, told.fileno(), 1), (os.POSIX_SPAWN_DUP2, log.fileno(), 2)]
-        before = os.times().elapsed
-        process = os.posix_spawn(command[0], command, dict(os.environ), file_actions=to_files)
-        _, status, used = os.wait4(process, 0)
-        whole = os.times().elapsed - before
-    if os.waitstatus_to_exitcode(status) != 0:
-        raise RuntimeError(f"{engine} did not answer:\n{(out / 'log').read_text(encoding='utf-8')[-2000:]}")
+    cost = run_process(command, os.environ, output=out / "told.json", errors=out.with_suffix(".log"))
     seconds = json.loads((out / "told.json").read_text(encoding="utf-8").splitlines()[-1])["seconds"]
-    cost = {
-        "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
-        "peak_memory_gib": round(used.ru_maxrss / 2**20, 2),
-    }
+    of_process = {"cpu_seconds": round(cost.cpu_seconds, 2), "peak_memory_gib": round(cost.peak_gib, 2)}
     return {
         "seconds": round(seconds, 2),
-        "start_seconds": round(whole - seconds, 2),
-        **(cost if engine != "pyspark" else {}),
+        "start_seconds": round(cost.seconds - seconds, 2),
+        **(of_process if engine != "pyspark" else {}),
     }
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,26 @@ class Cost:
     seconds: float
     cpu_seconds: float
     peak_gib: float
+
+
+def run_process(
+    command: Sequence[str], environment: Mapping[str, str], *, output: Path, errors: Path | None = None
+) -> Cost:
+    """A process of its own, whose output goes to files: errors to the same one where no other is given.
+
+    Raises where it does not succeed, with the end of what it said.
+    """
+    before = os.times().elapsed
+    with ExitStack() as files:
+        out = files.enter_context(open(output, "w", encoding="utf-8"))
+        err = files.enter_context(open(errors, "w", encoding="utf-8")) if errors else out
+        to_files = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, err.fileno(), 2)]
+        process = os.posix_spawn(command[0], command, environment, file_actions=to_files)
+        _, status, used = os.wait4(process, 0)
+    if os.waitstatus_to_exitcode(status) != 0:
+        said = (errors or output).read_text(encoding="utf-8")
+        raise RuntimeError(f"{' '.join(command[1:4])} did not succeed; see {errors or output}:\n{said[-2000:]}")
+    return Cost(os.times().elapsed - before, used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20)
 
 
 def environment(data_dir: Path) -> dict[str, str]:
@@ -52,12 +73,4 @@ def run_command(
         own["FEEDBACK_DUCKDB_MEMORY_LIMIT"] = memory_limit
     if recipes:
         own["FEEDBACK_RECIPES"] = str(recipes)
-    command = [sys.executable, "-m", "orchestration.cli", *arguments]
-    before = os.times().elapsed
-    with open(data_dir / "run.log", "w", encoding="utf-8") as log:
-        to_log = [(os.POSIX_SPAWN_DUP2, log.fileno(), 1), (os.POSIX_SPAWN_DUP2, log.fileno(), 2)]
-        process = os.posix_spawn(sys.executable, command, own, file_actions=to_log)
-        _, status, used = os.wait4(process, 0)
-    if os.waitstatus_to_exitcode(status) != 0:
-        raise RuntimeError(f"attribution {arguments[0]} did not succeed; see {data_dir / 'run.log'}")
-    return Cost(os.times().elapsed - before, used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20)
+    return run_process([sys.executable, "-m", "orchestration.cli", *arguments], own, output=data_dir / "run.log")
