@@ -66,7 +66,7 @@ class World:
             create schema marts;
             create table marts.attributed_feedback (
                 feedback_id varchar, request_id varchar, user_id varchar, reward double, comment varchar,
-                tags struct(name varchar, n integer)[], attributed_date date{row_hash}
+                tags struct(name varchar, n integer)[], attributed_date date, is_text_expired boolean{row_hash}
             );
             create table marts.ended (feedback_id varchar, effective_date date);
             create macro marts.feedback_ended_as_of(as_of) as table
