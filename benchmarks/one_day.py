@@ -13,29 +13,17 @@ import tempfile
 from datetime import date
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import yaml
 
 from benchmarks.floor import run_floor
 from benchmarks.masking import KEEP_ALL
-from benchmarks.runs import Cost, run_range
+from benchmarks.runs import Cost, run_range, step_seconds
 from benchmarks.traffic import write_landing
-from orchestration.lib.instance import open_instance
 from orchestration.lib.settings import REPOSITORY
 
 DAY = date(2024, 6, 1)
 RESULT = Path(__file__).parent / "results" / "one_day.json"
-
-
-def step_seconds(data_dir: Path) -> dict[str, float]:
-    """Seconds of each step of the last run of a data folder, as Dagster noted them."""
-    with mock.patch.dict(os.environ, {"DAGSTER_HOME": str(data_dir / ".dagster")}), open_instance() as instance:
-        (run,) = instance.get_runs(limit=1)
-        steps = instance.get_run_step_stats(run.run_id)
-    return {
-        step.step_key: round(step.end_time - step.start_time, 2) for step in steps if step.end_time and step.start_time
-    }
 
 
 def run_day(root: Path, landed: Path, name: str, *, memory_limit: str, settings: dict[str, str]) -> dict[str, Any]:
