@@ -23,6 +23,7 @@ from benchmarks.traffic import write_landing
 from orchestration.lib.settings import REPOSITORY
 
 DAY = date(2024, 6, 1)
+RUNS = ("one dataset, nothing masked", "one dataset", "all datasets")
 RESULT = Path(__file__).parent / "results" / "one_day.json"
 
 
@@ -47,9 +48,11 @@ def main() -> None:
     parser.add_argument("--inferences", type=int, default=200_000)
     parser.add_argument("--feedback", type=int, default=40_000)
     parser.add_argument("--memory-limit", default="4GiB", help="FEEDBACK_DUCKDB_MEMORY_LIMIT, and the floor's")
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS))
+    parser.add_argument("--folder", type=Path, help="where to work (default: a temporary one)")
     parser.add_argument("--result", type=Path, default=RESULT)
     given = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="benchmark-"))
+    root = Path(tempfile.mkdtemp(prefix="benchmark-", dir=given.folder))
     recipes, privacy = root / "recipes", root / "privacy.yml"
     recipes.mkdir()
     shutil.copy(REPOSITORY / "recipes" / "feedback.yml", recipes)
@@ -62,15 +65,8 @@ def main() -> None:
         print(f"landed {given.inferences:,} inferences and {given.feedback:,} feedback events, {size / 1e6:,.0f} MB")
         run_day(root, root / "single", "warm-up", memory_limit=limit, settings=one)  # the page cache, dbt's manifest
         fixed = run_day(root, root / "single", "fixed", memory_limit=limit, settings=one)
-        runs = {
-            "one dataset, nothing masked": one | unmasked,
-            "one dataset": one,
-            "all datasets": {},
-        }
-        told = {
-            name: run_day(root, root / "day", name, memory_limit=limit, settings=settings)
-            for name, settings in runs.items()
-        }
+        runs = dict(zip(RUNS, (one | unmasked, one, {}), strict=True))
+        told = {name: run_day(root, root / "day", name, memory_limit=limit, settings=runs[name]) for name in given.runs}
         floor = run_floor(root / "day", DAY, root / "floor", memory_limit=limit)
     finally:
         shutil.rmtree(root, ignore_errors=True)
