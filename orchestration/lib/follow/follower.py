@@ -131,6 +131,7 @@ class Follower:
             self._as_of = looked_at
         if len(backlog) <= 1 and not self._caught_up:
             self._caught_up = True
+            self._store.one_thread_each()
             self._tell(f"caught up: {self._store.file_count:,} files were taken in")
         if self._caught_up and (has_news or not self._is_shown or self.progress.is_stale):
             self._show()

@@ -61,6 +61,10 @@ class OpenedStore:
         self._inode = (self._folder / state.FILE).stat().st_ino
         self.reader = Reader(self._settings, self._opened.enter_context(connect(self._settings, threads=1)))
 
+    def one_thread_each(self) -> None:
+        """From now on who has a connection works on its own thread: what is beside the steps takes none of theirs."""
+        self.connection.execute("set threads = 1")
+
     def close(self) -> None:
         """Lets go of the store; it can be resumed."""
         self._opened.close()
@@ -86,8 +90,6 @@ class OpenedStore:
         return True
 
     def _remember(self, base: Base, epoch: str) -> None:
-        # Whoever has a connection works on its own thread: what is beside the steps takes none of theirs.
-        self.connection.execute("set threads = 1")
         self.base = base
         self.segments = Segments(self._settings, epoch)
         self.columns = state.view_columns(self.connection)
