@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -80,26 +81,21 @@ def files_of(folder: Path) -> dict[str, str]:
 
 def marts_that_differ(one: Path, other: Path) -> list[str]:
     """The marts whose rows are not the same in two warehouses, each as often as it is there."""
-    with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        connection.execute(f"attach '{one}' as one (read_only)")
-        connection.execute(f"attach '{other}' as other (read_only)")
-        found = connection.execute(
-            "select database_name, table_name from duckdb_tables() where schema_name = 'marts' union all "
-            "select database_name, view_name from duckdb_views() where schema_name = 'marts'"
-        ).fetchall()
-        tables = {of: {name for database, name in found if database == of} - {*RUN_TIMES} for of in ("one", "other")}
-        differ = tables["one"] ^ tables["other"]
-        for name in tables["one"] & tables["other"]:
-            # A view finds its tables in the database that is in use.
-            for of in ("one", "other"):
-                connection.execute(f"use {of}")
-                connection.execute(f"create or replace temp table rows_of_{of} as from {of}.marts.{name}")
-            row = connection.execute(
-                "select count(*) from ((from rows_of_one except all from rows_of_other) union all "
-                "(from rows_of_other except all from rows_of_one))"
-            ).fetchone()
-            if row != (0,):
+    with ExitStack() as open_ones:
+        connections = []
+        for path in (one, other):
+            connection = open_ones.enter_context(duckdb.connect())
+            connection.execute("set TimeZone = 'UTC'")
+            # Views name their database.
+            connection.execute(f"attach '{path}' as warehouse (read_only)")
+            connection.execute("use warehouse")
+            connections.append(connection)
+        asked = "select table_name from information_schema.tables where table_schema = 'marts'"
+        names = [{name for (name,) in of.execute(asked).fetchall()} - {*RUN_TIMES} for of in connections]
+        differ = names[0] ^ names[1]
+        for name in names[0] & names[1]:
+            rows = [of.execute(f"from marts.{name} order by all").to_arrow_table() for of in connections]
+            if not rows[0].equals(rows[1]):
                 differ.add(name)
         return sorted(differ)
 
