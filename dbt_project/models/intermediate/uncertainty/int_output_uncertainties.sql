@@ -50,15 +50,18 @@ members as (
     {{ json_elements('ensembles', 'components') }}
 ),
 
--- Members that said the same are counted together, so that only what differs is compared.
-groups as (
+answers as (
     select
-        received_date, source_file, source_line,
-        {{ normalized_text(said("json_extract(element, '$.output')")) }} as said,
-        count(*) as members
+        received_date, source_file, source_line, {{ normalized_text(said("json_extract(element, '$.output')")) }} as said
     from members
     where json_type(element) = 'OBJECT' and {{ json_text('element', '$.kind') }} = 'ensemble_member'
         and {{ said("json_extract(element, '$.output')") }} is not null
+),
+
+-- Members that said the same are counted together, so that only what differs is compared.
+groups as (
+    select received_date, source_file, source_line, said, count(*) as members
+    from answers
     group by all
 ),
 
