@@ -138,7 +138,7 @@ def _anonymous(node: exp.Anonymous) -> exp.Expr | None:
 
 
 _BY_NAME: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
-    "epoch_us": function_of("unix_micros(:a)"),
+    "epoch_us": function_of("unix_micros(cast(:a as timestamp))"),
     "row": lambda node: call("struct", *node.expressions),
     "error": function_of("raise_error(:a)"),
     "hash": lambda node: call("xxhash64", *node.expressions),
@@ -148,7 +148,6 @@ _BY_NAME: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
         "case when octet_length(:a) > char_length(:a) then reflect('com.ibm.icu.text.Normalizer', 'compose', :a, false) "
         "else :a end"
     ),
-    "lgamma": function_of("cast(reflect('org.apache.commons.math3.special.Gamma', 'logGamma', cast(:a as double)) as double)"),
     "strlen": function_of("octet_length(:a)"),
     "list_intersect": function_of("array_intersect(:a, :b)"),
     "list_reverse": function_of("reverse(:a)"),

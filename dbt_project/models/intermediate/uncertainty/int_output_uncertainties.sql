@@ -65,18 +65,38 @@ groups as (
     group by all
 ),
 
+ensembles_groups as (
+    select
+        received_date, source_file, source_line,
+        list({'said': said, 'members': members} order by said) as groups
+    from groups
+    group by all
+),
+
+each_group as (
+    select *, unnest(groups) as one
+    from ensembles_groups
+),
+
+with_another as (
+    select
+        received_date, source_file, source_line, one,
+        unnest(list_filter(groups, lambda other: other.said >= one.said)) as another
+    from each_group
+),
+
 pairs as (
     select
-        received_date, source_file, source_line, said, said as other, members * (members - 1) / 2 as pairs, 1.0 as agreement
-    from groups
-    union all
-    select
-        groups.received_date, groups.source_file, groups.source_line, groups.said, others.said,
-        groups.members * others.members, {{ text_agreement('groups.said', 'others.said') }}
-    from groups
-    inner join groups as others
-        on groups.received_date = others.received_date and groups.source_file = others.source_file
-        and groups.source_line = others.source_line and groups.said < others.said
+        received_date, source_file, source_line, one.said as said, another.said as other,
+        case
+            when one.said = another.said then one.members * (one.members - 1) / 2
+            else one.members * another.members
+        end as pairs,
+        case
+            when one.said = another.said then 1.0
+            else {{ text_agreement('one.said', 'another.said') }}
+        end as agreement
+    from with_another
 ),
 
 ensemble_disagreements as (
