@@ -5,10 +5,9 @@ for Spark from the start goes through as it is: materializations and macros name
 """
 
 from dbt.adapters.base import AdapterPlugin
-from dbt.include import duckdb_on_spark
-
 from dbt.adapters.duckdb_on_spark.connections import DuckDBOnSparkCredentials
 from dbt.adapters.duckdb_on_spark.impl import DuckDBOnSparkAdapter
+from dbt.include import duckdb_on_spark
 
 Plugin = AdapterPlugin(
     adapter=DuckDBOnSparkAdapter,

@@ -1,8 +1,7 @@
 """Aggregates that depend on an order: Spark has none, so values are collected with what orders them, and sorted."""
 
-from sqlglot import exp
-
 from dbt.adapters.duckdb_on_spark.nodes import call, spark
+from sqlglot import exp
 
 
 def ordered_aggregate(node: exp.Expr, where: exp.Expr | None = None) -> exp.Expr | None:
@@ -30,8 +29,9 @@ def _sorted(value: exp.Expr, keys: list[exp.Expr], where: exp.Expr | None) -> ex
     fields: list[exp.Expr] = []
     for number, key in enumerate(keys):
         fields += [exp.Literal.string(f"k{number}"), key.this]
-    collected = call("collect_set" if is_distinct else "collect_list",
-                     call("named_struct", *fields, exp.Literal.string("v"), value))
+    collected = call(
+        "collect_set" if is_distinct else "collect_list", call("named_struct", *fields, exp.Literal.string("v"), value)
+    )
     if where is not None:
         collected = exp.Filter(this=collected, expression=exp.Where(this=where.copy()))
     return spark("transform(:items, r -> r.v)", items=_by_keys(collected, [bool(key.args.get("desc")) for key in keys]))

@@ -4,9 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from sqlglot import exp
-
 from dbt.adapters.duckdb_on_spark.nodes import call, spark
+from sqlglot import exp
 
 # RE2 and Java spell writing systems differently.
 _SCRIPT = re.compile(r"\\p\{(Han|Hiragana|Katakana|Thai|Latin|Cyrillic|Greek|Arabic|Hebrew|Devanagari|Hangul)\}")
@@ -74,8 +73,10 @@ def _json_text(node: exp.JSONExtractScalar) -> exp.Expr:
         return spark("transform(:items, v -> cast(v as string))", items=values)
     # What has no such field is left out; a JSON null in it is a null.
     return spark(
-        "transform(filter(:items, v -> try_variant_get(v, :path) is not null), v -> try_variant_get(v, :path, 'string'))",
-        items=values, path=exp.Literal.string("$" + rest),
+        "transform(filter(:items, v -> try_variant_get(v, :path) is not null), "
+        "v -> try_variant_get(v, :path, 'string'))",
+        items=values,
+        path=exp.Literal.string("$" + rest),
     )
 
 
@@ -93,7 +94,8 @@ def _json_array(json: exp.Expr, path: str) -> exp.Expr:
     """The values of a JSON array; none where it is none."""
     return spark(
         "if(:json is null, null, coalesce(try_variant_get(parse_json(:json), :path, 'array<variant>'), array()))",
-        json=json, path=exp.Literal.string(path),
+        json=json,
+        path=exp.Literal.string(path),
     )
 
 
@@ -102,7 +104,8 @@ def _json_type(node: exp.Expr) -> exp.Expr:
     path = _path(arguments[1]) if len(arguments) > 1 and arguments[1] is not None else "$"
     return spark(
         "regexp_extract(schema_of_variant(try_variant_get(parse_json(:json), :path)), '^[A-Z]+', 0)",
-        json=arguments[0], path=exp.Literal.string(path),
+        json=arguments[0],
+        path=exp.Literal.string(path),
     )
 
 
@@ -113,7 +116,8 @@ def _json_array_length(node: exp.Expr) -> exp.Expr:
     return spark(
         "if(get_json_object(:json, :path) is null, null, coalesce(array_size(try_variant_get(parse_json(:json), :path, "
         "'array<variant>')), 0))",
-        json=arguments[0], path=exp.Literal.string(path),
+        json=arguments[0],
+        path=exp.Literal.string(path),
     )
 
 
@@ -123,9 +127,7 @@ def _path(node: exp.Expr) -> str:
 
 def _time_as_text(node: exp.TimeToStr) -> exp.Expr:
     """Java's patterns; letters that stand for themselves are quoted."""
-    pattern = re.sub(
-        "%(.)|([A-Za-z]+)", lambda m: _TIME_PARTS[m[1]] if m[1] else f"'{m[2]}'", node.args["format"].name
-    )
+    pattern = re.sub("%(.)|([A-Za-z]+)", lambda m: _TIME_PARTS[m[1]] if m[1] else f"'{m[2]}'", node.args["format"].name)
     return call("date_format", node.this, exp.Literal.string(pattern))
 
 
@@ -145,8 +147,8 @@ _BY_NAME: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
     "isfinite": function_of("abs(:a) < double('infinity')"),
     "nfc_normalize": function_of(
         # Without letters beyond ASCII there is nothing to compose, and null is no argument for Java.
-        "case when octet_length(:a) > char_length(:a) then reflect('com.ibm.icu.text.Normalizer', 'compose', :a, false) "
-        "else :a end"
+        "case when octet_length(:a) > char_length(:a) "
+        "then reflect('com.ibm.icu.text.Normalizer', 'compose', :a, false) else :a end"
     ),
     "strlen": function_of("octet_length(:a)"),
     "list_intersect": function_of("array_intersect(:a, :b)"),
@@ -161,6 +163,7 @@ _BY_NAME: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
     "regexp_split_to_array": function_of("split(:a, :b, -1)"),
     "json_array_length": _json_array_length,
 }
+
 
 def _greatest_ones(node: exp.Max) -> exp.Expr | None:
     """`max(x, n)`: the n greatest, the greatest first."""

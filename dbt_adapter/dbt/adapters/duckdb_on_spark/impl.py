@@ -1,8 +1,7 @@
 """The adapter: dbt-spark's, which macros can ask to translate."""
 
+import re
 from collections.abc import Mapping
-
-from pyspark.sql import SparkSession
 
 from dbt.adapters.__about__ import version as base_version
 from dbt.adapters.base.meta import available
@@ -14,6 +13,7 @@ from dbt.adapters.duckdb_on_spark.connections import DuckDBOnSparkConnectionMana
 from dbt.adapters.duckdb_on_spark.relation import DuckDBOnSparkRelation
 from dbt.adapters.duckdb_on_spark.translation import to_spark, type_to_spark
 from dbt.adapters.spark import SparkAdapter
+from pyspark.sql import SparkSession
 
 
 class DuckDBOnSparkAdapter(SparkAdapter):
@@ -28,13 +28,16 @@ class DuckDBOnSparkAdapter(SparkAdapter):
     def get_adapter_run_info(cls, config: RelationConfig) -> AdapterTrackingRelationInfo:
         # dbt makes the name of the adapter's module from the name of its class.
         return AdapterTrackingRelationInfo(
-            adapter_name=cls.type(), base_adapter_version=base_version, adapter_version=version, model_adapter_details={}
+            adapter_name=cls.type(),
+            base_adapter_version=base_version,
+            adapter_version=version,
+            model_adapter_details={},
         )
 
     @available.parse(lambda *a, **k: "")
     def translated(self, sql: str) -> str:
         """A query of a model in Spark's SQL."""
-        return to_spark(sql, columns_of=self._columns_of)
+        return to_spark(sql, columns_of=self._columns_of, body_of=self._body_of)
 
     @available
     def spark_type(self, data_type: str) -> str:
@@ -67,7 +70,14 @@ class DuckDBOnSparkAdapter(SparkAdapter):
             by_day.setdefault(files.partition_of(path, column) or "", []).append(path)
         return by_day
 
+    def _body_of(self, function: str) -> str:
+        """The query of a table function, as it was created."""
+        lines = [row[0] for row in self._session().sql(f"describe function extended {function}").collect()]
+        text = "\n".join(lines)
+        return text[text.index("Body:") + len("Body:") :].strip()
+
     def _columns_of(self, relation: str) -> list[str]:
+        relation = re.sub("`query of (\\w+)`", r"\1(cast(null as date))", relation)
         return list(self._session().sql(f"select * from {relation} limit 0").columns)
 
     def _session(self) -> SparkSession:

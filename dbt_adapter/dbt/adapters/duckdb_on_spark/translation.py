@@ -7,24 +7,34 @@ the project, dispatched by adapter.
 import copy
 from collections.abc import Callable
 from itertools import takewhile
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlglot
-from sqlglot import exp
-from sqlglot.optimizer.simplify import simplify
-
 from dbt.adapters.duckdb_on_spark.aggregates import ordered_aggregate
 from dbt.adapters.duckdb_on_spark.files import absolute
 from dbt.adapters.duckdb_on_spark.functions import FUNCTIONS
 from dbt.adapters.duckdb_on_spark.nodes import call, is_text, spark
 from dbt.adapters.duckdb_on_spark.union_by_name import resolve_unions
+from sqlglot import exp
+from sqlglot.dialects.databricks import Databricks
+from sqlglot.optimizer.simplify import simplify
 
 Rewrite = Callable[[Any], exp.Expr | None]
 
 
-def to_spark(sql: str, *, columns_of: Callable[[str], list[str]]) -> str:
-    """A query for Spark. `columns_of` tells the columns of a relation."""
+class Spark4(Databricks):
+    """sqlglot's `spark` is 3: it knows no QUALIFY, and takes CTEs out of subqueries, where names come again."""
+
+    class Generator(Databricks.Generator):
+        EXPRESSIONS_WITHOUT_NESTED_CTES: ClassVar[set[type]] = set()
+
+
+def to_spark(
+    sql: str, *, columns_of: Callable[[str], list[str]], body_of: Callable[[str], str] = lambda function: ""
+) -> str:
+    """A query for Spark. `columns_of` tells the columns of a relation, `body_of` the query of a table function."""
     tree = sqlglot.parse_one(sql, read="duckdb")
+    bodies = {_stand_in(table): body_of(function) for table, function in _handed_on(tree)}
     _write_out_windows(tree)
     for node in tree.find_all(exp.Length):
         # By which of its names it was called: `len` is a list's, `length` a text's.
@@ -36,7 +46,27 @@ def to_spark(sql: str, *, columns_of: Callable[[str], list[str]]) -> str:
         if new is not None:
             node.replace(new)
     resolve_unions(tree, columns_of=lambda relation: columns_of(relation.sql(dialect="spark")))
-    return spark_sql(tree)
+    text = spark_sql(tree)
+    for name, body in bodies.items():
+        text = text.replace(name, f"(\n{body}\n)")
+    return text
+
+
+def _handed_on(tree: exp.Expr) -> list[tuple[exp.Table, str]]:
+    """The table functions that are called with a parameter of the function around them, which Spark can not hand on
+    into a subquery: their query is put in place of the call. It has the same parameter by the same name.
+    """
+    return [
+        (table, f"{table.db}.{table.this.name}")
+        for table in tree.find_all(exp.Table)
+        if isinstance(table.this, exp.Anonymous) and all(isinstance(a, exp.Column) for a in table.this.expressions)
+    ]
+
+
+def _stand_in(table: exp.Table) -> str:
+    """Puts a name in place of a call, and tells how it is written."""
+    table.set("this", exp.to_identifier(f"query of {table.this.name}", quoted=True))
+    return f"{table.db}.`{table.name}`"
 
 
 def _write_out_windows(tree: exp.Expr) -> None:
@@ -53,8 +83,10 @@ def _write_out_windows(tree: exp.Expr) -> None:
 
 def spark_sql(tree: exp.Expr) -> str:
     return tree.sql(
-        # Spark 4 as sqlglot knows it: its `spark` is 3, and has no QUALIFY.
-        dialect="databricks", pretty=True, comments=False, normalize_functions=False,
+        dialect=Spark4,
+        pretty=True,
+        comments=False,
+        normalize_functions=False,
         unsupported_level=sqlglot.ErrorLevel.RAISE,
     )
 
@@ -65,7 +97,7 @@ def type_to_spark(data_type: str) -> str:
 
 
 def _table(node: exp.Table) -> exp.Expr | None:
-    """A folder of Parquet. Spark finds the columns that are in a path, and those that only some files have, by itself."""
+    """A folder of Parquet. Spark finds the columns of a path, and those that only some files have, by itself."""
     if not isinstance(node.this, exp.ReadParquet):
         return None
     pattern, *options = node.this.expressions
@@ -113,8 +145,11 @@ def _literal(node: exp.Literal) -> exp.Expr | None:
 def _data_type(node: exp.DataType) -> exp.DataType:
     """An instant is Spark's TIMESTAMP; a number without a sign has to be wider."""
     types = {
-        exp.DType.TIMESTAMPTZ: "TIMESTAMP", exp.DType.UBIGINT: "DECIMAL(20, 0)", exp.DType.INT128: "DECIMAL(38, 0)",
-        exp.DType.JSON: "STRING", exp.DType.UINT: "BIGINT",
+        exp.DType.TIMESTAMPTZ: "TIMESTAMP",
+        exp.DType.UBIGINT: "DECIMAL(20, 0)",
+        exp.DType.INT128: "DECIMAL(38, 0)",
+        exp.DType.JSON: "STRING",
+        exp.DType.UINT: "BIGINT",
     }
     for part in list(node.find_all(exp.DataType)):
         if part.this in types:
@@ -175,9 +210,12 @@ def _round(node: exp.Round) -> exp.Expr | None:
     if places is None:
         return None
     scale = call("power", exp.cast(exp.Literal.number(10), "double"), places)
-    return exp.Paren(this=exp.Div(
-        this=call("round", exp.Mul(this=exp.Paren(this=node.this.copy()), expression=scale)), expression=scale.copy(),
-    ))
+    return exp.Paren(
+        this=exp.Div(
+            this=call("round", exp.Mul(this=exp.Paren(this=node.this.copy()), expression=scale)),
+            expression=scale.copy(),
+        )
+    )
 
 
 def _string_concat(node: exp.DPipe) -> exp.Expr | None:

@@ -37,9 +37,9 @@ def _by_name(union: exp.Union, left: list[str], right: list[str]) -> list[str]:
     for side, names in (("this", left), ("expression", right)):
         inner = union.args[side]
         with_ = inner.args.pop("with_", None) if side == "this" else None
-        chosen = exp.select(*[
-            exp.column(name) if name in names else exp.alias_(exp.null(), name) for name in columns
-        ]).from_(exp.Subquery(this=inner.copy(), alias=exp.TableAlias(this=exp.to_identifier(f"by_name_{side}"))))
+        chosen = exp.select(
+            *[exp.column(name) if name in names else exp.alias_(exp.null(), name) for name in columns]
+        ).from_(exp.Subquery(this=inner.copy(), alias=exp.TableAlias(this=exp.to_identifier(f"by_name_{side}"))))
         if with_:
             union.set("with_", with_)
         union.set(side, chosen)
@@ -73,6 +73,8 @@ def _sources(select: exp.Select, scope: Scope, columns_of: ColumnsOf) -> dict[st
 def _relation(relation: exp.Expr, scope: Scope, columns_of: ColumnsOf) -> list[str]:
     if isinstance(relation, exp.Table) and not relation.db and relation.name in scope:
         return list(scope[relation.name])
+    if isinstance(relation, exp.Values):
+        return [column.name for column in relation.args["alias"].args["columns"]]
     if isinstance(relation, exp.Table):
         return columns_of(relation)
     return _resolve(relation, scope, columns_of)
