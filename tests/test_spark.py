@@ -25,6 +25,8 @@ from tests.test_planted_traffic import RANGES
 FIRST, LAST = scenario.DAYS[0], scenario.DAYS[-1]
 # Run times are a run's own; engines count hashes differently, which says nothing of the row.
 NOT_COMPARED = {"feedback_stage_times"}
+# Listed with the reason in docs/scaling.md, and left out by dbt_project.yml.
+NOT_ON_SPARK = {"sft_examples_as_of", "label_candidates_as_of"}
 OWN_COLUMNS = {"row_hash"}
 MARTS = PROJECT_DIR / "models" / "marts"
 CONTRACT = "+attributed_feedback +feedback_status +dead_letter +daily_accounts"
@@ -125,6 +127,8 @@ def test_every_relation_has_equal_rows_on_both_engines(platform: Platform, spark
 def test_functions_of_a_day_give_equal_rows_on_both_engines(platform: Platform, spark: Spark) -> None:
     unequal = {}
     for path in [*(MARTS / "as_of").glob("*.sql"), *(MARTS / "examples").glob("*.sql")]:
+        if path.stem in NOT_ON_SPARK:
+            continue
         call = f"marts.{path.stem}(date '{LAST}')"
         ours, theirs = platform.query(f"from {call}"), spark.rows(call)
         if found := differences(_without_own(ours), theirs, key=_key(ours)):

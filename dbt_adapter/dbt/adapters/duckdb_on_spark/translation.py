@@ -119,7 +119,7 @@ def _bracket(node: exp.Bracket) -> exp.Expr | None:
     # The parser has taken 1 from what it knew to be a number (sqlglot's index offset).
     if index.type is not None and index.type.is_type(*exp.DataType.INTEGER_TYPES):
         index = simplify(exp.Add(this=index.copy(), expression=exp.Literal.number(1)))
-    return call("try_element_at", node.this, index)
+    return call("try_element_at", node.this, exp.cast(index.copy(), "int"))
 
 
 def _slice(values: exp.Expr, bounds: exp.Slice) -> exp.Expr:
