@@ -85,6 +85,10 @@ format: install ## Format the code
 benchmark: install ## Time a run beside a hand-written DuckDB floor
 	@$(BIN)/python -m benchmarks.one_day
 
+.PHONY: benchmark-report
+benchmark-report: install ## Write docs/benchmarks.md and its plots from what the benchmarks measured
+	@$(BIN)/python -m benchmarks.report
+
 .PHONY: benchmark-history
 benchmark-history: install ## Time a new day against 7 and against 30 days of history
 	@$(BIN)/python -m benchmarks.growing_history

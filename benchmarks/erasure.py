@@ -18,7 +18,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.arrivals import days_before, write_day
-from benchmarks.runs import run_command, run_range
+from benchmarks.runs import run_command, run_range, step_seconds
 from orchestration.lib.erasure import apply, finish
 from orchestration.lib.settings import Settings
 
@@ -31,14 +31,18 @@ def plant(data_dir: Path, day: date, lines: int) -> None:
     """A file a stream with the person's lines of a day."""
     folder = data_dir / "landing"
     for stream in ("inferences", "feedback"):
-        # A minute apart, and not at once: they are to be attributed.
+        # Apart, and of two kinds: no rule is to hold them back, or no version would have them.
         events = [
             {
                 "request_id": f"req-of-the-benchmark-{day}-{n}",
-                "timestamp": f"{day}T{n // 60 % 24:02d}:{n % 60:02d}:{30 * (stream == 'feedback'):02d}Z",
+                "timestamp": f"{day}T{n * 25 // 60 % 24:02d}:{n * 25 % 60:02d}:{30 * (stream == 'feedback'):02d}Z",
                 "user_id": PERSON,
             }
-            | ({"model_version": "v1", "output": {"text": "an answer"}} if stream == "inferences" else {"thumbs": "up"})
+            | (
+                {"model_version": "v1", "output": {"text": "an answer"}}
+                if stream == "inferences"
+                else {"thumbs": ("up", "down")[n % 2]}
+            )
             for n in range(lines)
         ]
         path = folder / stream / f"dt={day}" / "person.jsonl"
@@ -94,6 +98,7 @@ def measure(root: Path, history: int, given: argparse.Namespace) -> dict[str, An
         "files_searched": report["verification"]["files_read"],
         "bytes_searched": report["verification"]["bytes_read"],
         "versions_withdrawn": len(report["datasets"]),
+        "steps": step_seconds(data_dir),
     }
 
 

@@ -13,29 +13,18 @@ import tempfile
 from datetime import date
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import yaml
 
 from benchmarks.floor import run_floor
 from benchmarks.masking import KEEP_ALL
-from benchmarks.runs import Cost, run_range
+from benchmarks.runs import Cost, run_range, step_seconds
 from benchmarks.traffic import write_landing
-from orchestration.lib.instance import open_instance
 from orchestration.lib.settings import REPOSITORY
 
 DAY = date(2024, 6, 1)
+RUNS = ("one dataset, nothing masked", "one dataset", "all datasets")
 RESULT = Path(__file__).parent / "results" / "one_day.json"
-
-
-def step_seconds(data_dir: Path) -> dict[str, float]:
-    """Seconds of each step of the last run of a data folder, as Dagster noted them."""
-    with mock.patch.dict(os.environ, {"DAGSTER_HOME": str(data_dir / ".dagster")}), open_instance() as instance:
-        (run,) = instance.get_runs(limit=1)
-        steps = instance.get_run_step_stats(run.run_id)
-    return {
-        step.step_key: round(step.end_time - step.start_time, 2) for step in steps if step.end_time and step.start_time
-    }
 
 
 def run_day(root: Path, landed: Path, name: str, *, memory_limit: str, settings: dict[str, str]) -> dict[str, Any]:
@@ -59,9 +48,11 @@ def main() -> None:
     parser.add_argument("--inferences", type=int, default=200_000)
     parser.add_argument("--feedback", type=int, default=40_000)
     parser.add_argument("--memory-limit", default="4GiB", help="FEEDBACK_DUCKDB_MEMORY_LIMIT, and the floor's")
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS))
+    parser.add_argument("--folder", type=Path, help="where to work (default: a temporary one)")
     parser.add_argument("--result", type=Path, default=RESULT)
     given = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="benchmark-"))
+    root = Path(tempfile.mkdtemp(prefix="benchmark-", dir=given.folder))
     recipes, privacy = root / "recipes", root / "privacy.yml"
     recipes.mkdir()
     shutil.copy(REPOSITORY / "recipes" / "feedback.yml", recipes)
@@ -74,15 +65,8 @@ def main() -> None:
         print(f"landed {given.inferences:,} inferences and {given.feedback:,} feedback events, {size / 1e6:,.0f} MB")
         run_day(root, root / "single", "warm-up", memory_limit=limit, settings=one)  # the page cache, dbt's manifest
         fixed = run_day(root, root / "single", "fixed", memory_limit=limit, settings=one)
-        runs = {
-            "one dataset, nothing masked": one | unmasked,
-            "one dataset": one,
-            "all datasets": {},
-        }
-        told = {
-            name: run_day(root, root / "day", name, memory_limit=limit, settings=settings)
-            for name, settings in runs.items()
-        }
+        runs = dict(zip(RUNS, (one | unmasked, one, {}), strict=True))
+        told = {name: run_day(root, root / "day", name, memory_limit=limit, settings=runs[name]) for name in given.runs}
         floor = run_floor(root / "day", DAY, root / "floor", memory_limit=limit)
     finally:
         shutil.rmtree(root, ignore_errors=True)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
+from unittest import mock
+
+from orchestration.lib.instance import open_instance
 
 
 @dataclass(frozen=True)
@@ -74,3 +77,13 @@ def run_command(
     if recipes:
         own["FEEDBACK_RECIPES"] = str(recipes)
     return run_process([sys.executable, "-m", "orchestration.cli", *arguments], own, output=data_dir / "run.log")
+
+
+def step_seconds(data_dir: Path) -> dict[str, float]:
+    """Seconds of each step of the last run of a data folder, as Dagster noted them."""
+    with mock.patch.dict(os.environ, {"DAGSTER_HOME": str(data_dir / ".dagster")}), open_instance() as instance:
+        (run,) = instance.get_runs(limit=1)
+        steps = instance.get_run_step_stats(run.run_id)
+    return {
+        step.step_key: round(step.end_time - step.start_time, 2) for step in steps if step.end_time and step.start_time
+    }

@@ -46,6 +46,7 @@ GROUPS = {
     },
     "enrichment": {"feature_attributions"},
     "analytics": {"analytics"},
+    "live": {"live_attributed_feedback"},
     "datasets": {
         "feedback_dataset", "sft_dataset", "preference_dataset", "kto_dataset", "reward_dataset", "ranking_dataset",
         "retrieval_dataset", "tabular_dataset", "label_queue_dataset",
@@ -78,7 +79,7 @@ def test_every_asset_has_a_description_an_owner_and_kinds(definitions: dg.Defini
         assert spec.description, name
         assert list(spec.owners), name
         assert spec.kinds, name
-        if spec.group_name not in ("landing", "retraining", "privacy", "analytics"):  # the last is many tables
+        if spec.group_name not in ("landing", "retraining", "privacy", "live", "analytics"):  # the last is many tables
             assert "dagster/column_schema" in spec.metadata, name
 
 
@@ -118,6 +119,15 @@ def test_schedule_and_sensor(definitions: dg.Definitions) -> None:
     assert definitions.resolve_sensor_def("retraining_sensor").minimum_interval_seconds == 60
     assert definitions.resolve_sensor_def("late_landing_sensor").job_name == "attribution_job"
     assert definitions.resolve_sensor_def("erasure_sensor").job_name == "erasure_job"
+    live = definitions.resolve_sensor_def("live_view_sensor")
+    assert (live.minimum_interval_seconds, live.default_status) == (30, dg.DefaultSensorStatus.STOPPED)
+
+
+def test_no_job_asks_for_the_live_view(definitions: dg.Definitions) -> None:
+    """Nothing that a run does changes it, and a batch must not be marked for a follower that is not there."""
+    for name in ("attribution_job", "erasure_job"):
+        keys = definitions.resolve_job_def(name).asset_layer.asset_graph.asset_check_keys
+        assert "live_attributed_feedback" not in {key.asset_key.to_user_string() for key in keys}, name
 
 
 def test_a_dataset_is_overdue_half_a_day_after_it_should_have_been_made_again(definitions: dg.Definitions) -> None:

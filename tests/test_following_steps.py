@@ -190,8 +190,9 @@ def test_what_is_kept_is_encrypted_with_a_key(tmp_path: Path, models: Models) ->
     kept = [path for path in (tmp_path / "live").rglob("*") if path.is_file()]
     assert len(kept) >= 4
     assert [path for path in kept if b"quokka" in path.read_bytes()] == []
-    with pytest.raises(duckdb.Error), duckdb.connect(str(tmp_path / "live" / "state.duckdb"), read_only=True):
-        pass
+    for name in ("state.duckdb", "base.duckdb"):
+        with pytest.raises(duckdb.Error), duckdb.connect(str(tmp_path / "live" / name), read_only=True):
+            pass
     assert not [p for p in kept if p.suffix == ".parquet" and p.read_bytes()[:4] != b"PARE"]
 
 

@@ -7,7 +7,7 @@ _WIDTH, _BAR, _GAP, _LABEL = 640, 18, 6, 220
 _COLOR = "#4c78a8"
 
 
-def bars(title: str, values: Sequence[tuple[str, int]]) -> str:
+def bars(title: str, values: Sequence[tuple[str, float]]) -> str:
     """A horizontal bar for each label."""
     most = max((count for _, count in values), default=0) or 1
     height = 34 + len(values) * (_BAR + _GAP)

@@ -172,7 +172,8 @@ class _LinesOfFile:
                 block, first = block.removeprefix(b"\xef\xbb\xbf"), False
             cut = block.rfind(b"\n") + 1
             if cut:
-                whole = b"".join([*self._unfinished, block[:cut]])
+                # A view, since a slice of bytes is a copy.
+                whole = b"".join([*self._unfinished, memoryview(block)[:cut]])
                 self._unfinished, kept = [], 0
                 yield from self._split(whole)
             rest = block[cut : cut + KEEP_BYTES - kept]

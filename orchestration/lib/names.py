@@ -8,3 +8,5 @@ APPLIED_ERASURES = "applied_erasures"
 ERASURE_REPORTS = "erasure_reports"
 # The folder of what `attribution follow` keeps, and the use of the key that it is encrypted with.
 LIVE = "live"
+LIVE_VIEW = "live_attributed_feedback"
+LIVE_VIEW_CHECK = "live_view_is_fresh"

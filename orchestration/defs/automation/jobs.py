@@ -2,11 +2,13 @@
 
 import dagster as dg
 
-from orchestration.lib.names import ATTRIBUTION_JOB, RETENTION
+from orchestration.lib.names import ATTRIBUTION_JOB, LIVE_VIEW, RETENTION
 
 attribution_job = dg.define_asset_job(
     ATTRIBUTION_JOB,
-    # Retention goes by the clock and not by partitions, and has a job of its own.
-    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(RETENTION),
+    # Retention goes by the clock and not by partitions, and has a job of its own. The live view is nobody's partition.
+    selection=dg.AssetSelection.all()
+    - dg.AssetSelection.assets(RETENTION)
+    - dg.AssetSelection.checks_for_assets(LIVE_VIEW),
     description="Landing to published datasets, for one received date or a range of them.",
 )

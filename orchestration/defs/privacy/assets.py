@@ -11,7 +11,7 @@ from orchestration.lib.erasure.apply import apply_erasures, erasures_to_load
 from orchestration.lib.erasure.finish import finish_erasures
 from orchestration.lib.erasure.models import TRAINED_MODELS
 from orchestration.lib.locks import warehouse_lock
-from orchestration.lib.names import APPLIED_ERASURES, ERASURE_JOB, ERASURE_REPORTS, RETENTION
+from orchestration.lib.names import APPLIED_ERASURES, ERASURE_JOB, ERASURE_REPORTS, LIVE_VIEW, RETENTION
 from orchestration.lib.warehouse import built_versions
 
 # Of the steps that could be done, Dagster does the one of the highest number first. The datasets have to come before
@@ -81,7 +81,8 @@ erasure_job = dg.define_asset_job(
     ERASURE_JOB,
     selection=dg.AssetSelection.all()
     - dg.AssetSelection.groups("landing", "ingestion")
-    - dg.AssetSelection.assets(RETENTION),
+    - dg.AssetSelection.assets(RETENTION)
+    - dg.AssetSelection.checks_for_assets(LIVE_VIEW),
     description="Applies the erasures that have landed, builds what rests on the changed days, and reports.",
 )
 

@@ -99,7 +99,7 @@ def files_table(settings: Settings, arrivals: Sequence[Arrival]) -> pa.Table:
                 "name": one.file.stored.name,
                 "bytes": one.file.stored.bytes,
                 "source_file": one.file.source_file,
-                "landed_at": _landed_at(landing, one.file.stored.path) or now,
+                "landed_at": landed_at(landing, one.file.stored.path) or now,
             }
             for one in arrivals
         ],
@@ -107,7 +107,7 @@ def files_table(settings: Settings, arrivals: Sequence[Arrival]) -> pa.Table:
     )
 
 
-def _landed_at(landing: Store, path: str) -> datetime | None:
+def landed_at(landing: Store, path: str) -> datetime | None:
     """When a file came under its name: a rename leaves the time at which it was written as it is."""
     if not landing.is_local:
         return landing.modified(path)

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+import duckdb
+
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib.build_window import stale_days
 from orchestration.lib.follow.models import Models
@@ -52,7 +54,13 @@ def current_base(settings: Settings, models: Models) -> Base | None:
     closed = [day for day in built if not changed or day < min(changed)]
     until = max(closed, default=None)
     told = [str(until), sorted((str(day), version) for day, version in built.items() if day in closed)]
-    read = [models.digest, settings.max_line_bytes, *(Guard.of(settings, stream).fingerprint for stream in STREAMS)]
+    # The store has hashes of ids, which another version of DuckDB may make otherwise.
+    read = [
+        duckdb.__version__,
+        models.digest,
+        settings.max_line_bytes,
+        *(Guard.of(settings, stream).fingerprint for stream in STREAMS),
+    ]
     return Base(until, hashlib.sha256(json.dumps([told, read]).encode()).hexdigest()[:16])
 
 

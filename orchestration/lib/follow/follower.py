@@ -7,30 +7,29 @@ since, a file has changed, a setting is another, an erasure has taken the folder
 
 import shutil
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
 import duckdb
 import pyarrow as pa
 
-from orchestration.lib.erasure.known import known_subjects
 from orchestration.lib.erasure.plan import open_plans
 from orchestration.lib.follow import arrivals, closing, segments, state
-from orchestration.lib.follow.arrivals import OF_LEDGER, Arrival, Outdated
+from orchestration.lib.follow.arrivals import Arrival, Outdated
 from orchestration.lib.follow.base import Base, current_base
+from orchestration.lib.follow.beside import Beside
+from orchestration.lib.follow.intake import Intake
 from orchestration.lib.follow.locks import between_steps, live_folder
 from orchestration.lib.follow.models import Models
 from orchestration.lib.follow.opened import OpenedStore, Tell
 from orchestration.lib.follow.progress import Progress
 from orchestration.lib.follow.rules import Rules
-from orchestration.lib.follow.step import Step
 from orchestration.lib.locks import WarehouseBusy
 from orchestration.lib.settings import Settings
 
 LOOK_AGAIN_SECONDS = 30.0
-# The rules are asked again after so long at least, and after so many times what they took: they share the cores.
+# The rules are asked again after so long at least, and after so many times what they took of a core: they share them.
 RULES_SECONDS = 10.0
 RULES_REST = 9.0
 
@@ -41,8 +40,8 @@ class Follower:
     def __init__(self, settings: Settings, models: Models, *, tell: Tell) -> None:
         self._settings, self._models, self._tell = settings, models, tell
         self._store = OpenedStore(settings, models, tell=tell)
-        self._pool = ThreadPoolExecutor(max_workers=3)
-        self._beside: dict[str, Future[Any]] = {}
+        self._intake = Intake(settings, models, self._store)
+        self._beside = Beside()
         self.progress = Progress()
 
     def __enter__(self) -> "Follower":
@@ -50,7 +49,7 @@ class Follower:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        self._pool.shutdown()
+        self._beside.shutdown()
 
     def open(self) -> None:
         """Goes on from the store that is there, or builds one; waits for an erasure and for who writes the history."""
@@ -62,13 +61,12 @@ class Follower:
             time.sleep(0.5)
         self._look_at = time.monotonic() + LOOK_AGAIN_SECONDS
         self._ask_at = 0.0
+        self._as_of = datetime.now(UTC)
         self._are_rules_asked = self._caught_up = self._is_shown = False
 
     def close(self) -> None:
         """Lets go of the store; `open` goes on from it."""
-        for future in self._beside.values():
-            future.exception()
-        self._beside = {}
+        self._beside.forget()
         self._store.close()
 
     def _open(self) -> str | None:
@@ -121,158 +119,94 @@ class Follower:
     def _step(self) -> bool:
         days = self._store.base.open_days(self._settings)
         if not self._caught_up:
-            self._take_in_ledger()
+            self._intake.ledger()
+            self._are_rules_asked = False
+        looked_at = datetime.now(UTC)
         found = arrivals.new_files(self._settings, days, self._store.known)
         backlog = list(arrivals.steps_of(found))
         for taken in backlog[:1]:
             self._take_in(taken, is_backlog=not self._caught_up or len(backlog) > 1)
         has_news = bool(backlog) | self._apply_rules()
+        if len(backlog) <= 1:
+            self._as_of = looked_at
         if len(backlog) <= 1 and not self._caught_up:
             self._caught_up = True
+            self._store.one_thread_each()
             self._tell(f"caught up: {self._store.file_count:,} files were taken in")
         if self._caught_up and (has_news or not self._is_shown or self.progress.is_stale):
             self._show()
         self._keep_house(is_behind=len(backlog) > 1)
         return has_news
 
-    def _step_of(self) -> Step:
-        days = self._settings.attribution_window_days
-        return Step(
-            self._store.connection, self._models, self._store.window, days, self._store.columns, self._store.load_parts
-        )
-
     def _take_in(self, taken: list[Arrival], *, is_backlog: bool) -> None:
-        rows = self._store.reader.rows(taken, known_subjects(self._settings))
-        files = arrivals.files_table(self._settings, taken)
-        self._take_in_rows(rows, files)
-        self.progress.took_in(self._store.connection, is_backlog=is_backlog)
-
-    def _take_in_ledger(self) -> None:
-        """Days whose landing files have expired, and that are not closed: the ledger has their lines."""
-        for stream, day in arrivals.days_of_ledger_only(self._settings, self._store.window[0]):
-            if (stream.name, day) not in self._store.known:
-                row = {"stream": stream.name, "day": day, "name": OF_LEDGER, "bytes": 0, "source_file": None}
-                files = pa.Table.from_pylist([{**row, "landed_at": datetime.now(UTC)}], arrivals.FILES)
-                self._take_in_rows(arrivals.rows_of_ledger(self._settings, stream, day), files)
-
-    def _take_in_rows(self, rows: dict[str, pa.Table], files: pa.Table) -> None:
-        for row in files.to_pylist():
-            self._store.known.setdefault((row["stream"], row["day"]), {})[row["name"]] = row["bytes"]
-        step = self._step_of()
-        self._store.connection.execute("begin")
-        self._store.sequence += 1
-        step.take_in(rows)
-        texts = self._store.connection.execute("from new_inferences").to_arrow_table()
-        segment = None
-        if texts.num_rows:
-            segment = self._store.segments.write(segments.INFERENCES, self._store.sequence, texts)
-            segments.add(
-                self._store.connection, segments.INFERENCES, segment, 0, self._store.sequence, self._store.sequence
-            )
-        self._store.connection.register("taken", files)
-        self._store.connection.execute(
-            """
-            insert into files
-            with lines as (
-                select source_file, dead_letter_reason from landed_inferences
-                union all select source_file, dead_letter_reason from landed_feedback
-                union all select source_file, dead_letter_reason from landed_reviews
-            )
-            select taken.stream, taken.day, taken.name, taken.bytes, taken.source_file, taken.landed_at,
-                count(lines.source_file), count(lines.dead_letter_reason),
-                case when taken.stream = 'inferences' then ? end
-            from taken left join lines using (source_file) group by all
-            """,
-            [segment],
-        )
-        self._settle(step)
+        self._intake.files(taken)
+        self.progress.took_in(self._store.statements, is_backlog=is_backlog)
         self._are_rules_asked = False
-
-    def _settle(self, step: Step) -> None:
-        step.settle()
-        segments.publish(self._store.connection, self._store.segments, self._store.sequence)
-        self._store.connection.execute("delete from meta where key = 'sequence'")
-        self._store.connection.execute("insert into meta values ('sequence', ?)", [str(self._store.sequence)])
-        self._store.connection.execute("commit")
 
     def _apply_rules(self) -> bool:
         """Asks the rules when something has changed since, and takes what they have told; whether they have."""
-        flags = self._done("rules")
+        flags = self._beside.done("rules")
         if flags is None:
-            if not self._are_rules_asked and "rules" not in self._beside and time.monotonic() >= self._ask_at:
+            if (
+                not self._are_rules_asked
+                and not self._beside.is_under_way("rules")
+                and time.monotonic() >= self._ask_at
+            ):
                 self._ask_rules()
             return False
-        self._apply(flags)
+        self._intake.flags(flags)
         return True
-
-    def _apply(self, flags: pa.Table) -> None:
-        step = self._step_of()
-        self._store.connection.execute("begin")
-        if not step.apply_flags(flags):
-            self._store.connection.execute("commit")
-            return
-        self._store.sequence += 1
-        self._settle(step)
 
     def _ask_rules(self) -> None:
         self._are_rules_asked = True
         rules = self._rules()
         cursor = self._store.connection.cursor()
-        started = time.monotonic()
 
         def ask() -> pa.Table:
+            started = time.thread_time()
             with cursor:
                 told = rules.ask(cursor)
-            now = time.monotonic()
-            self._ask_at = now + max(RULES_SECONDS, RULES_REST * (now - started))
+            self._ask_at = time.monotonic() + max(RULES_SECONDS, RULES_REST * (time.thread_time() - started))
             return told
 
-        self._beside["rules"] = self._pool.submit(ask)
+        self._beside.start("rules", ask)
 
     def _rules(self) -> Rules:
         return Rules(self._settings, self._models, self._store.segments, self._store.window)
 
-    def _done(self, what: str) -> Any:
-        """What something beside has come to; None while it is not done."""
-        if what in self._beside and self._beside[what].done():
-            return self._beside.pop(what).result()
-        return None
-
     @property
     def is_busy_beside(self) -> bool:
         """Whether something beside the steps is under way that the next ones may take up."""
-        return bool(self._beside)
+        return self._beside.is_busy
 
     def settle_rules(self) -> None:
         """Waits until the rules have been asked of all that was taken in."""
-        while not self._are_rules_asked or "rules" in self._beside:
+        while not self._are_rules_asked or self._beside.is_under_way("rules"):
             self._ask_at = 0.0
             if not self.step():
                 time.sleep(0.02)
-
-    # -- beside the steps ---------------------------------------------------------------------------------
 
     def _keep_house(self, *, is_behind: bool) -> None:
         self._merge()
         if is_behind:
             return
-        if time.monotonic() >= self._look_at and "base" not in self._beside:
-            self._beside["base"] = self._pool.submit(current_base, self._settings, self._models)
+        if time.monotonic() >= self._look_at and not self._beside.is_under_way("base"):
+            self._beside.start("base", partial(current_base, self._settings, self._models))
             self._look_at = time.monotonic() + LOOK_AGAIN_SECONDS
-        base = self._done("base")
+        base = self._beside.done("base")
         if base is not None and base != self._store.base:
             with suppress(WarehouseBusy):  # then with the next look
                 self._follow_on(base)
 
     def _merge(self) -> None:
-        done = self._done("merge")
+        done = self._beside.done("merge")
         if done is not None:
             merge, name = done
             self._store.connection.execute("begin")
             segments.take_merged(self._store.connection, self._store.segments, merge, name)
             self._store.connection.execute("commit")
             self._show()
-        if "merge" not in self._beside and (merge := segments.next_merge(self._store.connection)):
+        if not self._beside.is_under_way("merge") and (merge := segments.next_merge(self._store.statements)):
             cursor = self._store.connection.cursor()
 
             def write() -> tuple[segments.Merge, str]:
@@ -280,13 +214,14 @@ class Follower:
                     cursor.execute(f"use {state.ALIAS}")
                     return merge, segments.merged(cursor, self._store.segments, merge)
 
-            self._beside["merge"] = self._pool.submit(write)
+            self._beside.start("merge", write)
 
     def _follow_on(self, base: Base) -> None:
         """The batch has closed a day, or opened one again: history is what it says now."""
         if base.until and (self._store.base.until is None or base.until > self._store.base.until):
             with self._store.connection.cursor() as cursor:
-                self._apply(self._rules().ask(cursor))
+                flags = self._rules().ask(cursor)
+            self._intake.flags(flags)
             with self._store.history(base):
                 for line in closing.compare(
                     self._store.connection, live_folder(self._settings), self._store.window[0], base.until
@@ -295,9 +230,13 @@ class Follower:
         raise Outdated(f"the batch has closed the days up to {base.until}")
 
     def _show(self) -> None:
-        is_settled = self._are_rules_asked and "rules" not in self._beside
+        is_settled = self._are_rules_asked and not self._beside.is_under_way("rules")
         told = self.progress.following(
-            self._store.connection, self._store.base.until, self._store.window, is_settled=is_settled
+            self._store.connection,
+            self._store.base.until,
+            self._store.window,
+            as_of=self._as_of,
+            is_settled=is_settled,
         )
         segments.show(self._store.connection, self._store.segments, told)
         self.progress.shown()

@@ -9,18 +9,23 @@ from datetime import date, timedelta
 import duckdb
 
 from orchestration.lib import encryption
-from orchestration.lib.duck import connect
-from orchestration.lib.follow import state
+from orchestration.lib.duck import connect, memory_settings
+from orchestration.lib.follow import history, state
 from orchestration.lib.follow.base import Base, at_once
 from orchestration.lib.follow.locks import live_folder
+from orchestration.lib.follow.lookups import look_up_by_index
 from orchestration.lib.follow.models import Models
 from orchestration.lib.follow.reader import Reader
 from orchestration.lib.follow.segments import FOLDER, Segments
+from orchestration.lib.follow.statements import Statements, plan_for_any_rows
 from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.settings import Settings
 from orchestration.lib.warehouse import ALIAS as WAREHOUSE
 
 Tell = Callable[[str], None]
+
+# Of the memory limit; the rest is for what works beside it on texts, and for what is no page of DuckDB's.
+_OF_MEMORY = 0.5
 
 
 class OpenedStore:
@@ -30,6 +35,7 @@ class OpenedStore:
     """
 
     connection: duckdb.DuckDBPyConnection
+    statements: Statements
     reader: Reader
     base: Base
     segments: Segments
@@ -46,9 +52,18 @@ class OpenedStore:
         (self._folder / FOLDER).mkdir(parents=True, exist_ok=True)
         self._opened = ExitStack()
         self.connection = self._opened.enter_context(connect(self._settings))
+        for statement in memory_settings(self._settings, share=_OF_MEMORY):
+            self.connection.execute(statement)
         state.attach(self.connection, self._settings)
+        plan_for_any_rows(self.connection)
+        look_up_by_index(self.connection)
+        self.statements = Statements(self.connection)
         self._inode = (self._folder / state.FILE).stat().st_ino
         self.reader = Reader(self._settings, self._opened.enter_context(connect(self._settings, threads=1)))
+
+    def one_thread_each(self) -> None:
+        """From now on who has a connection works on its own thread: what is beside the steps takes none of theirs."""
+        self.connection.execute("set threads = 1")
 
     def close(self) -> None:
         """Lets go of the store; it can be resumed."""
@@ -56,7 +71,7 @@ class OpenedStore:
 
     def resume(self, base: Base | None) -> bool:
         """Opens the store that is there, if it rests on what holds; while a run writes, on what held before it."""
-        if not (self._folder / state.FILE).exists():
+        if not all((self._folder / name).exists() for name in (state.FILE, state.BASE_FILE)):
             return False
         try:
             self._connect()
@@ -89,20 +104,22 @@ class OpenedStore:
     def build(self, base: Base) -> None:
         """Makes the store anew from what the batch has built up to a day."""
         started = time.monotonic()
-        for path in self._folder.glob(f"{state.FILE}*"):
-            path.unlink()
+        for name in (state.FILE, state.BASE_FILE):
+            for path in self._folder.glob(f"{name}*"):
+                path.unlink()
         self._connect()
         state.create(self.connection, self._models)
         with self.history(base):
-            state.load_base(self.connection, self._settings, self._models, base.until)
+            history.load_base(self.connection, self._settings, self._models, base.until)
             if base.until:
-                state.load_waiting(self.connection, self._settings, self._models, base.until)
+                history.load_waiting(self.connection, self._settings, self._models, base.until)
         ((lines,),) = self.connection.execute("select count(*) from base.int_inference_receipts").fetchall()
         self._tell(f"{lines:,} inferences of history up to {base.until} in {time.monotonic() - started:.1f} s")
         if base.until:
             recent = base.until - timedelta(days=self._settings.attribution_window_days)
-            self.load_parts([day for day in self._days_of_base() if day >= recent])
+            self._load_parts([day for day in self._days_of_base() if day >= recent], into=state.BASE)
             self._tell(f"the parts that feedback may name, after {time.monotonic() - started:.1f} s")
+        history.complete_base(self.connection)
         epoch = uuid.uuid4().hex[:8]
         meta = {"epoch": epoch, "until": str(base.until or ""), "models": self._models.digest, "base": base.fingerprint}
         self.connection.executemany("insert into meta values (?, ?)", list(meta.items()))
@@ -128,9 +145,13 @@ class OpenedStore:
 
     def load_parts(self, days: list[date]) -> None:
         """Adds what feedback may name of the inferences of closed days, where it is missing."""
+        if days:
+            self._load_parts(days, into="fresh")
+
+    def _load_parts(self, days: list[date], *, into: str) -> None:
         loaded = {day for (day,) in self.connection.execute("select value from meta where key = 'parts'").fetchall()}
         missing = [day for day in days if str(day) not in loaded]
-        state.load_parts(self.connection, self._settings, self._models, missing)
+        history.load_parts(self.connection, self._settings, self._models, missing, into=into)
 
     @property
     def is_there(self) -> bool:

@@ -2,10 +2,12 @@
 
 import time
 from collections import deque
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 import duckdb
 import numpy as np
+
+from orchestration.lib.follow.statements import Statements
 
 # Of so many seconds latencies are told.
 RECENT_SECONDS = 600.0
@@ -27,12 +29,12 @@ class Progress:
     def counts(self) -> dict[str, int]:
         return self._counts
 
-    def took_in(self, connection: duckdb.DuckDBPyConnection, *, is_backlog: bool) -> None:
+    def took_in(self, statements: Statements, *, is_backlog: bool) -> None:
         """Notes when what a step brings to the view had landed; a backlog tells nothing of how soon things are seen."""
         self._is_counted = False
         if is_backlog:
             return
-        landed = connection.execute(
+        landed = statements.run(
             """
             select epoch_us(greatest(feedback.landed_at, inference.landed_at)) / 1e6
             from coming
@@ -63,9 +65,17 @@ class Progress:
         return float(np.percentile(np.concatenate([seconds for _, seconds in self._recent]), percent))
 
     def following(
-        self, connection: duckdb.DuckDBPyConnection, until: date | None, window: tuple[date, date], *, is_settled: bool
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        until: date | None,
+        window: tuple[date, date],
+        *,
+        as_of: datetime,
+        is_settled: bool,
     ) -> str:
-        """A query of one row for the readers' file; `is_settled` when the rules have seen all that is in it."""
+        """A query of one row for the readers' file: what had landed by `as_of` is in it, and where `is_settled` the
+        rules have seen all of it.
+        """
         if is_settled or time.monotonic() - self._counted_at >= COUNT_SECONDS:
             self._count(connection, window)
             self._counted_at, self._is_counted = time.monotonic(), True
@@ -75,7 +85,7 @@ class Progress:
         seconds = {"p50_seconds": self.percentile(50), "p99_seconds": self.percentile(99)}
         latencies = ", ".join(f"{'null' if s is None else s}::double as {name}" for name, s in seconds.items())
         return (
-            f"select timestamptz '{datetime.now(UTC).isoformat()}' as as_of, {closed} as closed_until, "
+            f"select timestamptz '{as_of.isoformat()}' as as_of, {closed} as closed_until, "
             f"date '{window[0]}' as open_from, date '{window[1]}' as open_to, {numbers}, "
             f"{is_settled} as is_settled, {latencies}"
         )

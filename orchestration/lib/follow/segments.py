@@ -18,6 +18,7 @@ from orchestration.lib import encryption, parquet_files
 from orchestration.lib.field_sql import quote
 from orchestration.lib.follow.locks import live_folder
 from orchestration.lib.follow.state import LINE
+from orchestration.lib.follow.statements import Statements
 from orchestration.lib.settings import Settings
 
 VIEW_FILE = "live.duckdb"
@@ -90,33 +91,24 @@ def remove(path: Path) -> None:
             one.unlink()
 
 
-def publish(connection: duckdb.DuckDBPyConnection, segments: Segments, sequence: int) -> tuple[int, int]:
-    """Notes what `view_rows` changes of the view, and writes what is new in it; how many rows came and went.
+def publish(statements: Statements, segments: Segments, sequence: int) -> None:
+    """Notes what `view_rows` changes of the view, and writes what is new in it.
 
     In the caller's transaction; `touched` has the lines that the rows are of.
     """
-    connection.execute(
-        f"""
-        create or replace temp table told as select *, hash(view_rows) as digest from view_rows;
-        create or replace temp table shown_before as from shown semi join touched using ({LINE});
-        create or replace temp table coming as
-            select * from told anti join shown_before using ({LINE}, digest);
-        create or replace temp table going as
-            select {LINE}, sequence from shown_before anti join told using ({LINE}, digest);
-        delete from shown where ({LINE}, sequence) in (select ({LINE}, sequence) from going);
-        insert into shown select {LINE}, {sequence}, digest from coming;
-        insert into gone from going
-        """
-    )
-    rows = connection.execute(
-        f"select * exclude (digest), {sequence}::bigint as sequence from coming order by {LINE}"
-    ).to_arrow_table()
-    ((went,),) = connection.execute("select count(*) from going").fetchall()
+    statements.table("told", "select *, hash(view_rows) as digest from view_rows")
+    statements.table("shown_before", f"from shown semi join touched using ({LINE})")
+    statements.table("coming", f"select * from told anti join shown_before using ({LINE}, digest)")
+    statements.table("going", f"select {LINE}, sequence from shown_before anti join told using ({LINE}, digest)")
+    if statements.count("going"):
+        statements.run(f"delete from shown where ({LINE}, sequence) in (select ({LINE}, sequence) from going)")
+        statements.run("insert into gone from going")
+        _write_gone(statements.connection, segments, sequence)
+    rows = statements.run(f"select * exclude (digest) from coming order by {LINE}").to_arrow_table()
     if rows.num_rows:
-        add(connection, FEEDBACK, segments.write(FEEDBACK, sequence, rows), 0, sequence, sequence)
-    if went:
-        _write_gone(connection, segments, sequence)
-    return rows.num_rows, int(went)
+        statements.connection.execute(f"insert into shown select {LINE}, {sequence}, digest from coming")
+        rows = rows.append_column("sequence", pa.array([sequence] * rows.num_rows, pa.int64()))
+        add(statements.connection, FEEDBACK, segments.write(FEEDBACK, sequence, rows), 0, sequence, sequence)
 
 
 def add(
@@ -133,10 +125,10 @@ def _write_gone(connection: duckdb.DuckDBPyConnection, segments: Segments, seque
         add(connection, GONE, segments.write(GONE, sequence, rows), 0, sequence, sequence)
 
 
-def next_merge(connection: duckdb.DuckDBPyConnection) -> Merge | None:
+def next_merge(statements: Statements) -> Merge | None:
     """The oldest segments of which there are enough of one size."""
     mergeable = " or ".join(f"(kind = {quote(kind)} and level < {most})" for kind, most in MOST_LEVELS.items())
-    row = connection.execute(
+    row = statements.run(
         f"""
         select kind, level, list(name order by first_sequence), min(first_sequence), max(last_sequence)
         from (

@@ -9,7 +9,6 @@ from datetime import date
 
 import duckdb
 
-from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
 from orchestration.contracts.json_schema import STREAMS
@@ -21,10 +20,10 @@ from orchestration.lib.ledger_sql import ledger_columns
 from orchestration.lib.names import LIVE
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
-from orchestration.lib.warehouse import ALIAS as WAREHOUSE
 
 ALIAS = "live"
 FILE = "state.duckdb"
+BASE, BASE_FILE = "base", "base.duckdb"
 # What the models read of earlier days, with the column that tells a row's partition.
 HISTORY = {
     "int_inference_receipts": "received_date",
@@ -40,7 +39,8 @@ LINE = "feedback_source_file, feedback_source_line"
 
 def attach(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Opens the store, which is one process's at a time."""
-    encryption.attach(connection, settings, live_folder(settings) / FILE, ALIAS, read_only=False, use=LIVE)
+    for alias, file in ((BASE, BASE_FILE), (ALIAS, FILE)):
+        encryption.attach(connection, settings, live_folder(settings) / file, alias, read_only=False, use=LIVE)
     connection.execute(f"use {ALIAS}")
 
 
@@ -56,7 +56,7 @@ def ledger_shape(stream: Stream) -> dict[str, str]:
 
 def create(connection: duckdb.DuckDBPyConnection, models: Models) -> None:
     """The tables of the store, without rows: of the columns that the models give."""
-    connection.execute("create schema base; create schema fresh; create schema complete")
+    connection.execute("create schema fresh; create schema complete")
     relations = {stream.name: empty_rows(ledger_shape(stream)) for stream in STREAMS}
     # What a model reads of its own earlier days; these columns are all that it asks for.
     relations |= {
@@ -126,67 +126,6 @@ def _create_bookkeeping(connection: duckdb.DuckDBPyConnection) -> None:
         )
         """
     )
-
-
-def load_base(connection: duckdb.DuckDBPyConnection, settings: Settings, models: Models, until: date | None) -> None:
-    """Copies what the batch has built up to a day, and what it read of the feedback that still waits."""
-    for name, column in HISTORY.items():
-        connection.execute(f"create table base.{name} as from fresh.{name} limit 0")
-        connection.execute(f"create view complete.{name} as from base.{name} union all by name from fresh.{name}")
-        if until:
-            connection.execute(
-                f"insert into base.{name} by name select {_own_columns(connection, name)} "
-                f"from {WAREHOUSE}.intermediate.{name} where {column} <= date '{until}'"
-            )
-    for name in ("stg_feedback", "stg_inference_parts"):
-        connection.execute(f"create table base.{name} as from fresh.{name} limit 0")
-        connection.execute(f"create view complete.{name} as from base.{name} union all by name from fresh.{name}")
-
-
-def _own_columns(connection: duckdb.DuckDBPyConnection, name: str) -> str:
-    """The columns that both the store's table and the warehouse's have."""
-    described = connection.execute(f"describe {WAREHOUSE}.intermediate.{name}").fetchall()
-    there = {row[0] for row in described}
-    own = [row[0] for row in connection.execute(f"describe base.{name}").fetchall()]
-    return ", ".join(column for column in own if column in there)
-
-
-def load_waiting(connection: duckdb.DuckDBPyConnection, settings: Settings, models: Models, until: date) -> None:
-    """What the view shows of feedback that the batch has not attributed yet, and may any day: its fields."""
-    connection.execute(
-        f"""
-        create or replace temp table waiting as
-        select received_date, source_file, source_line from base.int_feedback_receipts as receipts
-        where state = 'open' and received_date + {settings.attribution_window_days} >= date '{until}'
-            and not exists (
-                from base.int_feedback_matches as matches
-                where matches.feedback_source_file = receipts.source_file
-                    and matches.feedback_source_line = receipts.source_line
-            )
-        union
-        select feedback_received_date, feedback_source_file, feedback_source_line from base.int_feedback_matches
-        where state = 'sound' and ({LINE}) not in (
-            select ({LINE}) from {WAREHOUSE}.intermediate.int_feedback_attributions
-            where attributed_date <= date '{until}'
-        )
-        """
-    )
-    days = [row[0] for row in connection.execute("select distinct received_date from waiting order by 1").fetchall()]
-    if days:
-        staged = models.sql("stg_feedback", {"feedback": rows_of_days(settings, FEEDBACK, days)})
-        connection.execute(
-            f"insert into base.stg_feedback by name from ({staged}) "
-            "semi join waiting using (received_date, source_file, source_line)"
-        )
-
-
-def load_parts(connection: duckdb.DuckDBPyConnection, settings: Settings, models: Models, days: Sequence[date]) -> None:
-    """What feedback may name of the inferences of some closed days, which the ledger has."""
-    for day in days:
-        lines = models.sql("stg_inferences", {"inferences": rows_of_days(settings, INFERENCES, [day])})
-        parts = models.sql("stg_inference_parts", {"stg_inferences": f"({lines})"})
-        connection.execute(f"insert into base.stg_inference_parts by name {parts}")
-        connection.execute("insert into meta values ('parts', ?)", [str(day)])
 
 
 def rows_of_days(settings: Settings, stream: Stream, days: Sequence[date]) -> str:
