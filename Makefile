@@ -47,6 +47,15 @@ test-kill: install ## Kill runs and erasures at twenty moments and compare with 
 # No part of .venv: PyTorch is larger than all that the platform needs, and so are other engines.
 TRL := .venv-trl
 PEERS := .venv-peers
+SPARK := .venv-spark
+$(SPARK)/.installed: requirements.lock requirements-demo.lock requirements-spark.txt pyproject.toml dbt_adapter/pyproject.toml
+	$(PYTHON) -m venv $(SPARK)
+	for file in requirements.lock requirements-demo.lock requirements-spark.txt; do \
+		$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $$file || exit 1; \
+	done
+	$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e dbt_adapter
+	@touch $@
+
 .venv-%/.installed: requirements-%.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
@@ -56,6 +65,10 @@ PEERS := .venv-peers
 test-trl: install $(TRL)/.installed ## Train one step of each TRL trainer on the demo's datasets (installs PyTorch)
 	@$(BIN)/python -m demo --run --data-dir "$(CURDIR)/$(TRL)/demo"
 	@FEEDBACK_DATA_DIR="$(CURDIR)/$(TRL)/demo" HF_HUB_OFFLINE=1 $(TRL)/bin/python -m pytest -o addopts= tests/test_trl.py
+
+.PHONY: test-spark
+test-spark: $(SPARK)/.installed ## Build planted traffic on DuckDB and on Spark and compare (needs Java 17)
+	@PATH="$(CURDIR)/$(SPARK)/bin:$$PATH" $(SPARK)/bin/python -m pytest -o addopts= tests/test_spark.py
 
 .PHONY: lint
 lint: install ## Check style and types
@@ -122,7 +135,10 @@ lock: ## Resolve the dependencies anew (needs uv)
 		--no-emit-index-url --no-emit-find-links --extra dev --extra feature-attributions --extra label-noise -o requirements.lock pyproject.toml
 	printf 'obp==0.4.1\n' | uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links --no-deps -o requirements-demo.lock -
+	printf 'dbt-spark==1.11.0\npyspark==4.3.0\nsqlglot==30.30.0\n' | uv pip compile --quiet --universal --generate-hashes \
+		--python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links -c requirements.lock \
+		-o requirements-spark.txt -
 
 .PHONY: clean
 clean: ## Remove what the tasks made, data included
-	rm -rf $(VENV) $(TRL) $(PEERS) data dbt_project/target dbt_project/logs
+	rm -rf $(VENV) $(TRL) $(PEERS) $(SPARK) data dbt_project/target dbt_project/logs

@@ -7,7 +7,7 @@
     {{ return(adapter.dispatch('chat_messages')(input)) }}
 {%- endmacro %}
 
-{% macro duckdb__chat_messages(input) -%}
+{% macro default__chat_messages(input) -%}
     {%- set system_prompt = "nullif(json_extract_string(" ~ input ~ ", '$.system_prompt'), '')" -%}
     {%- set messages -%}
         coalesce(
@@ -40,7 +40,7 @@
     {{ return(adapter.dispatch('one_message')(role, content)) }}
 {%- endmacro %}
 
-{% macro duckdb__one_message(role, content) -%}
+{% macro default__one_message(role, content) -%}
     [{'role': {{ role }}, 'content': {{ content }}}]
 {%- endmacro %}
 

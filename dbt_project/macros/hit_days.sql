@@ -8,7 +8,7 @@
         {%- do return("select distinct " ~ column ~ " from " ~ relation ~ " where " ~ where) -%}
     {%- endif -%}
     {%- if execute -%}
-        {%- set days = run_query("select distinct " ~ column ~ " from " ~ relation ~ " where " ~ where ~ " order by 1").columns[0].values() -%}
+        {%- set days = run_query(translated("select distinct " ~ column ~ " from " ~ relation ~ " where " ~ where ~ " order by 1")).columns[0].values() -%}
     {%- endif -%}
     {%- for day in days or ['0001-01-01'] -%}
         date '{{ day }}'{{ ', ' if not loop.last }}

@@ -3,7 +3,7 @@
     {{ return(adapter.dispatch('json_text')(column, path)) }}
 {%- endmacro %}
 
-{% macro duckdb__json_text(column, path) -%}
+{% macro default__json_text(column, path) -%}
     json_extract_string({{ column }}, '{{ path }}')
 {%- endmacro %}
 
@@ -12,7 +12,7 @@
     {{ return(adapter.dispatch('json_texts')(column, path)) }}
 {%- endmacro %}
 
-{% macro duckdb__json_texts(column, path) -%}
+{% macro default__json_texts(column, path) -%}
     json_extract_string({{ column }}, '{{ path }}')
 {%- endmacro %}
 
@@ -20,7 +20,7 @@
     {{ return(adapter.dispatch('json_length')(column, path)) }}
 {%- endmacro %}
 
-{% macro duckdb__json_length(column, path) -%}
+{% macro default__json_length(column, path) -%}
     json_array_length({{ column }}, '{{ path }}')
 {%- endmacro %}
 
@@ -32,7 +32,7 @@
     {{ return(adapter.dispatch('canonical_json')(column, depth)) }}
 {%- endmacro %}
 
-{% macro duckdb__canonical_json(column, depth) -%}
+{% macro default__canonical_json(column, depth) -%}
     {%- set key = 'k' ~ depth -%}
     {%- set member = "json_extract(" ~ column ~ ", '/' || replace(replace(" ~ key ~ ", '~', '~0'), '/', '~1'))::varchar" -%}
     case
@@ -56,6 +56,28 @@
     {{ return(adapter.dispatch('text_field')(line, name)) }}
 {%- endmacro %}
 
-{% macro duckdb__text_field(line, name) -%}
+{% macro default__text_field(line, name) -%}
     nullif(regexp_extract({{ line }}, '"{{ name }}"\s*:\s*"([^"\\]*)"', 1), '')
+{%- endmacro %}
+
+{#
+    An event written out as JSON: `named` fields (name to SQL), then columns of the same name, `json_columns` among them
+    as what they are, and the fields of the object `extras`. What is null is left out.
+#}
+{% macro event_json(named, columns, json_columns, extras) -%}
+    {{ return(adapter.dispatch('event_json')(named, columns | list, json_columns | list, extras)) }}
+{%- endmacro %}
+
+{% macro default__event_json(named, columns, json_columns, extras) -%}
+    json_merge_patch('{}', json_object(
+        {%- for name, value in named.items() %}
+        '{{ name }}', {{ value }},
+        {%- endfor %}
+        {%- for column in columns %}
+        '{{ column }}', {{ column }},
+        {%- endfor %}
+        {%- for column in json_columns %}
+        '{{ column }}', {{ column }}::json {{- ',' if not loop.last }}
+        {%- endfor %}
+    ), coalesce({{ extras }}, '{}'))::varchar
 {%- endmacro %}

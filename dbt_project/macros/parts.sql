@@ -24,7 +24,7 @@
     {{ return(adapter.dispatch('said')(output)) }}
 {%- endmacro %}
 
-{% macro duckdb__said(output) -%}
+{% macro default__said(output) -%}
     case
         when json_type({{ output }}) = 'OBJECT' then coalesce(
             json_extract_string({{ output }}, '$.text'),
@@ -40,7 +40,7 @@
     {{ return(adapter.dispatch('json_weight')(column, path)) }}
 {%- endmacro %}
 
-{% macro duckdb__json_weight(column, path) -%}
+{% macro default__json_weight(column, path) -%}
     case
         when isfinite(try_cast(json_extract_string({{ column }}, '{{ path }}') as double))
             and try_cast(json_extract_string({{ column }}, '{{ path }}') as double) >= 0

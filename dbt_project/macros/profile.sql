@@ -6,7 +6,7 @@
     {{ return(adapter.dispatch('profile_value')(column)) }}
 {%- endmacro %}
 
-{% macro duckdb__profile_value(column) -%}
+{% macro default__profile_value(column) -%}
     case
         when {{ column }} is null then '(none)'
         when regexp_full_match({{ column }}, '[A-Za-z0-9][A-Za-z0-9._+:/@-]{0,63}') then {{ column }}

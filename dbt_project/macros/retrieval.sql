@@ -6,7 +6,7 @@
     {{ return(adapter.dispatch('citations')(text)) }}
 {%- endmacro %}
 
-{% macro duckdb__citations(text) -%}
+{% macro default__citations(text) -%}
     list_distinct(list_transform(
         flatten(list_transform(
             regexp_extract_all(lower({{ text }}), '[\[【]([^\[\]【】]{1,200})[\]】]', 1),
@@ -25,7 +25,7 @@
     {{ return(adapter.dispatch('supported_share')(correction_words, output_words, chunk_words)) }}
 {%- endmacro %}
 
-{% macro duckdb__supported_share(correction_words, output_words, chunk_words) -%}
+{% macro default__supported_share(correction_words, output_words, chunk_words) -%}
     {%- set new_words -%}
         list_filter({{ correction_words }}, lambda word: not list_contains(coalesce({{ output_words }}, []), word))
     {%- endset -%}

@@ -8,7 +8,7 @@
     {{ return(adapter.dispatch('row_hash')(row)) }}
 {%- endmacro %}
 
-{% macro duckdb__row_hash(row) -%}
+{% macro default__row_hash(row) -%}
     {#- A unit test of the model is a node of its own, without a contract. #}
     hash({{ row if model.resource_type == 'unit_test' }}
     {%- for column in model.columns.values() if column.name != 'row_hash' -%}

@@ -96,6 +96,6 @@
     {{ return(adapter.dispatch('log_gamma')(number)) }}
 {%- endmacro %}
 
-{% macro duckdb__log_gamma(number) -%}
+{% macro default__log_gamma(number) -%}
     lgamma({{ number }})
 {%- endmacro %}

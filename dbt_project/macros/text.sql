@@ -3,7 +3,7 @@
     {{ return(adapter.dispatch('normalized_text')(text)) }}
 {%- endmacro %}
 
-{% macro duckdb__normalized_text(text) -%}
+{% macro default__normalized_text(text) -%}
     trim(regexp_replace(lower(nfc_normalize({{ text }})), '\s+', ' ', 'g'))
 {%- endmacro %}
 
@@ -26,7 +26,7 @@
     {{ return(adapter.dispatch('all_words')(text)) }}
 {%- endmacro %}
 
-{% macro duckdb__all_words(text) -%}
+{% macro default__all_words(text) -%}
     regexp_extract_all(
         lower(nfc_normalize({{ text }})),
         '[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]|[\p{L}\p{M}\p{N}_]+'
@@ -38,7 +38,7 @@
     {{ return(adapter.dispatch('script')(text)) }}
 {%- endmacro %}
 
-{% macro duckdb__script(text) -%}
+{% macro default__script(text) -%}
     {%- set scripts = {
         'latin': '\\p{Latin}', 'cyrillic': '\\p{Cyrillic}', 'greek': '\\p{Greek}', 'arabic': '\\p{Arabic}',
         'hebrew': '\\p{Hebrew}', 'devanagari': '\\p{Devanagari}', 'thai': '\\p{Thai}', 'hangul': '\\p{Hangul}',
@@ -65,7 +65,7 @@
     {{ return(adapter.dispatch('same_text')(one, other)) }}
 {%- endmacro %}
 
-{% macro duckdb__same_text(one, other) -%}
+{% macro default__same_text(one, other) -%}
     case
         when regexp_matches({{ one }}, '\n[ \t]') or regexp_matches({{ other }}, '\n[ \t]')
             then {{ line_ends_trimmed(one) }} = {{ line_ends_trimmed(other) }}

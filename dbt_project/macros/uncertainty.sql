@@ -12,7 +12,7 @@
     {{ return(adapter.dispatch('token_logprobs')(logprobs)) }}
 {%- endmacro %}
 
-{% macro duckdb__token_logprobs(logprobs) -%}
+{% macro default__token_logprobs(logprobs) -%}
     list_filter(
         -- An object as text is no number, and a number has no `logprob`.
         try_cast(
@@ -37,7 +37,7 @@
     {{ return(adapter.dispatch('scores_to_choose_from')(output)) }}
 {%- endmacro %}
 
-{% macro duckdb__scores_to_choose_from(output) -%}
+{% macro default__scores_to_choose_from(output) -%}
     {%- set score -%} try_cast(json_extract_string({{ output }}, '$.score') as double) {%- endset -%}
     {%- set scored -%}
         list_filter(

@@ -29,11 +29,8 @@ inferences as (
         )
 ),
 
-texts as (
-    select corrections.*, feedback.correction, inferences.output,
-        {{ words('feedback.correction') }} as correction_words,
-        {{ words('inferences.output') }} as output_words,
-        {{ all_words('inferences.prompt') }} as prompt_words
+both_texts as (
+    select corrections.*, feedback.correction, inferences.output, inferences.prompt
     from corrections
     inner join feedback
         on corrections.feedback_received_date = feedback.received_date
@@ -44,6 +41,15 @@ texts as (
         and corrections.inference_source_file = inferences.source_file
         and corrections.inference_source_line = inferences.source_line
     where inferences.output is not null
+),
+
+with_words as (
+    select
+        *,
+        {{ words('correction') }} as correction_words,
+        {{ words('output') }} as output_words,
+        {{ all_words('prompt') }} as prompt_words
+    from both_texts
 ),
 
 -- Numbers only: whoever asks for the texts finds them by the lines.
@@ -59,7 +65,7 @@ final as (
         {{ script('correction') }} as correction_script,
         {{ script('output') }} as output_script,
         paired_date
-    from texts
+    from with_words
 ),
 
 -- What was measured before one of the texts went.
@@ -79,4 +85,4 @@ findings as (
 select * from final
 union all by name
 select * from findings
-anti join final using (feedback_received_date, feedback_source_file, feedback_source_line)
+anti join both_texts using (feedback_received_date, feedback_source_file, feedback_source_line)

@@ -65,16 +65,13 @@ final as (
     select
         request_id, received_date, source_file, source_line,
         -- The ledger keeps a sound line's fields, not its text: the event is written out again from them.
-        json_merge_patch('{}', json_object(
-            'request_id', request_id,
-            'timestamp', strftime(inference_at at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ'),
-            {% for column in plain if column != 'inference_at' -%}
-            '{{ column }}', {{ column }},
-            {% endfor -%}
-            {% for column in json if column != 'extras' -%}
-            '{{ column }}', {{ column }}::json {{- ',' if not loop.last }}
-            {% endfor -%}
-        ), coalesce(extras, '{}'))::varchar as raw
+        {{ event_json(
+            {
+                'request_id': 'request_id',
+                'timestamp': "strftime(inference_at at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')",
+            },
+            plain | reject('equalto', 'inference_at'), json | reject('equalto', 'extras'), 'extras'
+        ) }} as raw
     from compared
     where is_different
 ),

@@ -82,7 +82,13 @@ correction as (
 ),
 
 contradictions as (
-    select praise, correction, greatest(praise.paired_date, correction.paired_date) as flagged_date
+    select
+        {% for side in ['praise', 'correction'] -%}
+        {{ side }}.feedback_received_date as {{ side }}_received_date,
+        {{ side }}.feedback_source_file as {{ side }}_source_file,
+        {{ side }}.feedback_source_line as {{ side }}_source_line,
+        {% endfor -%}
+        greatest(praise.paired_date, correction.paired_date) as flagged_date
     from praise
     inner join correction
         on praise.request_id = correction.request_id
@@ -92,17 +98,14 @@ contradictions as (
     where {{ in_window('greatest(praise.paired_date, correction.paired_date)') }}
         and least(praise.feedback_received_date, correction.feedback_received_date)
             >= greatest(praise.paired_date, correction.paired_date) - {{ var('rules_window_days') }}
-),
-
-both_sides as (
-    select praise as statement, flagged_date from contradictions
-    union all
-    select correction, flagged_date from contradictions
 )
 
+{% for side in ['praise', 'correction'] -%}
 select
-    statement.feedback_received_date,
-    statement.feedback_source_file,
-    statement.feedback_source_line,
+    {{ side }}_received_date as feedback_received_date,
+    {{ side }}_source_file as feedback_source_file,
+    {{ side }}_source_line as feedback_source_line,
     flagged_date
-from both_sides
+from contradictions
+{{ 'union all' if not loop.last }}
+{% endfor %}

@@ -25,17 +25,18 @@ with judgements as (
 -- by 14 to 27 days before it, and by the same ones whatever days a run has.
 fortnights as (
     select
-        *,
-        (paired_date - date '2000-01-01') // {{ threshold.half_of_days }} + unnest([0, 1]) as fortnight
+        judgements.*,
+        date_diff('day', date '2000-01-01', paired_date) // {{ threshold.half_of_days }} + ages.age as fortnight
     from judgements
+    cross join (values (0), (1)) as ages (age)
 ),
 
 counted as (
     select *
     from fortnights
     where fortnight between
-        (date '{{ var("window_from") }}' - date '2000-01-01') // {{ threshold.half_of_days }}
-        and (date '{{ var("window_to") }}' - date '2000-01-01') // {{ threshold.half_of_days }}
+        date_diff('day', date '2000-01-01', date '{{ var("window_from") }}') // {{ threshold.half_of_days }}
+        and date_diff('day', date '2000-01-01', date '{{ var("window_to") }}') // {{ threshold.half_of_days }}
     qualify row_number() over (
         partition by fortnight, request_id, user_id order by paired_date
     ) = 1
@@ -95,7 +96,7 @@ suspicious as (
     from users
     where outputs >= {{ threshold.outputs }} and against >= {{ threshold.share }} * outputs
         and {{ in_window('judged_date') }}
-        and fortnight = (judged_date - date '2000-01-01') // {{ threshold.half_of_days }}
+        and fortnight = date_diff('day', date '2000-01-01', judged_date) // {{ threshold.half_of_days }}
 )
 
 -- The first day on which it showed, of those after the judgement was known.
@@ -103,9 +104,12 @@ select
     fortnights.feedback_received_date,
     fortnights.feedback_source_file,
     fortnights.feedback_source_line,
-    suspicious.judged_date as flagged_date
+    min(suspicious.judged_date) as flagged_date
 from fortnights
-asof inner join suspicious
+inner join suspicious
     on fortnights.user_id = suspicious.user_id
     and fortnights.fortnight = suspicious.fortnight
     and fortnights.paired_date <= suspicious.judged_date
+group by
+    fortnights.fortnight, fortnights.feedback_received_date, fortnights.feedback_source_file,
+    fortnights.feedback_source_line

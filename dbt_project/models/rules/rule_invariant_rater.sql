@@ -78,10 +78,11 @@ select
     judgements.received_date as feedback_received_date,
     judgements.source_file as feedback_source_file,
     judgements.source_line as feedback_source_line,
-    suspicious.judged_date as flagged_date
+    min(suspicious.judged_date) as flagged_date
 from judgements
-asof inner join suspicious
+inner join suspicious
     on judgements.user_id = suspicious.user_id
     and judgements.feedback_type = suspicious.feedback_type
     and judgements.scale = suspicious.scale
     and judgements.received_date <= suspicious.judged_date
+group by judgements.received_date, judgements.source_file, judgements.source_line

@@ -27,14 +27,19 @@ no_corrections as (
     where is_same_text and paired_date between {{ rules_look_back_to() }} and date '{{ var("window_to") }}'
 ),
 
--- Two authors a day are enough to know whether somebody else than the one who praises found the error.
-errors as (
+found_errors as (
     select request_id, paired_date, author_id, min(feedback_at) as feedback_at
     from statements
     anti join no_corrections using (feedback_received_date, feedback_source_file, feedback_source_line)
     where feedback_type = 'explicit_correction' or (source = 'annotator' and reward <= {{ threshold.blame }})
     group by request_id, paired_date, author_id
-    qualify row_number() over (partition by request_id, paired_date order by min(feedback_at), author_id) <= 2
+),
+
+-- Two authors a day are enough to know whether somebody else than the one who praises found the error.
+errors as (
+    select *
+    from found_errors
+    qualify row_number() over (partition by request_id, paired_date order by feedback_at, author_id) <= 2
 )
 
 select
@@ -47,5 +52,5 @@ inner join errors
     on praise.request_id = errors.request_id
     and praise.author_id <> errors.author_id
     and errors.feedback_at < praise.feedback_at
-    and abs(praise.paired_date - errors.paired_date) <= {{ var('rules_window_days') }}
+    and abs(date_diff('day', errors.paired_date, praise.paired_date)) <= {{ var('rules_window_days') }}
 where {{ in_window('greatest(praise.paired_date, errors.paired_date)') }}

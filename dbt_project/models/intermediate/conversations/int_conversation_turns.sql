@@ -33,7 +33,7 @@ final as (
         greatest(inferences.received_date, with_feedback.attributed_date) as known_date
     from inferences
     inner join with_feedback on inferences.session_id = with_feedback.session_id
-    where {{ in_window('known_date') }}
+    where {{ in_window('greatest(inferences.received_date, with_feedback.attributed_date)') }}
 )
 
 select * from final

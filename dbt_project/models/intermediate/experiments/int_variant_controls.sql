@@ -55,9 +55,9 @@ controls as (
 days_together as (
     select
         pairs.endpoint, pairs.variant, pairs.control_variant, arm.shown_date,
-        arm.shown_date - lag(arm.shown_date) over (
+        date_diff('day', lag(arm.shown_date) over (
             partition by pairs.endpoint, pairs.variant, pairs.control_variant order by arm.shown_date
-        ) as days_away
+        ), arm.shown_date) as days_away
     from (select distinct endpoint, variant, control_variant from controls where variant <> control_variant) as pairs
     inner join shown as arm on pairs.endpoint is not distinct from arm.endpoint and pairs.variant = arm.variant
     inner join shown as control

@@ -51,11 +51,21 @@ signals as (
 
 -- Of a signal each shown output is an observation, hit or not; of the reward each judgement is one.
 observations as (
-    select * from changes where metric = 'reward'
+    select
+        endpoint, variant, control_variant, compared_from, metric, partition_date, is_of_control,
+        n, total, total_of_squares
+    from changes
+    where metric = 'reward'
     union all
-    select * replace (0 as n) from changes where starts_with(metric, 'signal:')
+    select
+        endpoint, variant, control_variant, compared_from, metric, partition_date, is_of_control,
+        0, total, total_of_squares
+    from changes
+    where starts_with(metric, 'signal:')
     union all
-    select changes.* replace (signals.metric as metric, 0 as total, 0 as total_of_squares)
+    select
+        changes.endpoint, changes.variant, changes.control_variant, changes.compared_from, signals.metric,
+        changes.partition_date, changes.is_of_control, changes.n, 0, 0
     from changes
     inner join signals
         on changes.endpoint is not distinct from signals.endpoint and changes.variant = signals.variant

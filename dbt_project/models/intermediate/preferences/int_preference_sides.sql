@@ -37,7 +37,7 @@ final as (
     inner join inferences on sides.request_id = inferences.request_id
     -- The one that came later than feedback waits is unknown, as for any feedback.
     where inferences.received_date <= sides.feedback_received_date + {{ var('attribution_window_days') }}
-        and {{ in_window('known_date') }}
+        and {{ in_window('greatest(sides.attributed_date, inferences.received_date)') }}
 )
 
 select * from final

@@ -50,30 +50,53 @@ members as (
     {{ json_elements('ensembles', 'components') }}
 ),
 
--- Members that said the same are counted together, so that only what differs is compared.
-groups as (
+answers as (
     select
-        received_date, source_file, source_line,
-        {{ normalized_text(said("json_extract(element, '$.output')")) }} as said,
-        count(*) as members
+        received_date, source_file, source_line, {{ normalized_text(said("json_extract(element, '$.output')")) }} as said
     from members
     where json_type(element) = 'OBJECT' and {{ json_text('element', '$.kind') }} = 'ensemble_member'
         and {{ said("json_extract(element, '$.output')") }} is not null
+),
+
+-- Members that said the same are counted together, so that only what differs is compared.
+groups as (
+    select received_date, source_file, source_line, said, count(*) as members
+    from answers
     group by all
+),
+
+ensembles_groups as (
+    select
+        received_date, source_file, source_line,
+        list({'said': said, 'members': members} order by said) as groups
+    from groups
+    group by all
+),
+
+each_group as (
+    select *, unnest(groups) as one
+    from ensembles_groups
+),
+
+with_another as (
+    select
+        received_date, source_file, source_line, one,
+        unnest(list_filter(groups, lambda other: other.said >= one.said)) as another
+    from each_group
 ),
 
 pairs as (
     select
-        received_date, source_file, source_line, said, said as other, members * (members - 1) / 2 as pairs, 1.0 as agreement
-    from groups
-    union all
-    select
-        groups.received_date, groups.source_file, groups.source_line, groups.said, others.said,
-        groups.members * others.members, {{ text_agreement('groups.said', 'others.said') }}
-    from groups
-    inner join groups as others
-        on groups.received_date = others.received_date and groups.source_file = others.source_file
-        and groups.source_line = others.source_line and groups.said < others.said
+        received_date, source_file, source_line, one.said as said, another.said as other,
+        case
+            when one.said = another.said then one.members * (one.members - 1) / 2
+            else one.members * another.members
+        end as pairs,
+        case
+            when one.said = another.said then 1.0
+            else {{ text_agreement('one.said', 'another.said') }}
+        end as agreement
+    from with_another
 ),
 
 ensemble_disagreements as (

@@ -26,9 +26,10 @@ matches as (
 
 received as (
     select
-        {{ line }}, unnest(['received', 'validated']) as decision, unnest([0, 1]) as step, received_date as fact_date,
+        {{ line }}, steps.decision, steps.step, received_date as fact_date,
         received_date as by_received_date, source_file as by_source_file, source_line as by_source_line
     from lines
+    cross join (values ('received', 0), ('validated', 1)) as steps (decision, step)
 ),
 
 matched as (
