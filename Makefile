@@ -93,6 +93,10 @@ benchmark-report: install ## Write docs/benchmarks.md and its plots from what th
 benchmark-history: install ## Time a new day against 7 and against 30 days of history
 	@$(BIN)/python -m benchmarks.growing_history
 
+.PHONY: benchmark-ranges
+benchmark-ranges: install ## Backfill 30 days as one range and as 30 runs, and compare what comes out
+	@$(BIN)/python -m benchmarks.ranges
+
 .PHONY: benchmark-erasure
 benchmark-erasure: install ## Erase a person from a short and from a long history
 	@$(BIN)/python -m benchmarks.erasure

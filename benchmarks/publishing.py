@@ -23,6 +23,7 @@ from benchmarks.runs import run_range
 from benchmarks.traffic import write_landing
 from orchestration.lib.catalog import Catalog
 from orchestration.lib.gates import Gates, open_gates
+from orchestration.lib.ledger_files import LedgerFiles
 from orchestration.lib.publication import publish_partitions
 from orchestration.lib.recipe import Recipe, load_recipe
 from orchestration.lib.settings import REPOSITORY, Settings
@@ -64,7 +65,15 @@ def publish(settings: Settings, recipe: Recipe, day: date, gates: Gates) -> dict
     """One partition, as the asset publishes it; the gates below datasets are asked before, as once for all recipes."""
     gates.below_datasets([day])
     catalog, found = Catalog(settings, recipe.name), []
-    cost = measured(lambda: found.append(publish_partitions(settings, recipe, [day], gates, tell=lambda _: None)))
+
+    def publish_day() -> None:
+        with read_warehouse(settings) as connection:
+            files = LedgerFiles(settings)
+            found.append(
+                publish_partitions(connection, settings, recipe, [day], gates, ledger_files=files, tell=lambda _: None)
+            )
+
+    cost = measured(publish_day)
     made = found[0].published[day]
     folder = Path(catalog.store.full(f"{recipe.name}/{made.candidate.version}"))
     files = [path.stat() for path in folder.rglob("*") if path.is_file()]

@@ -2,8 +2,11 @@
 
 import os
 import sys
+import threading
+import time
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,10 +25,38 @@ class Cost:
     peak_gib: float
 
 
+class CpuClock:
+    """How much CPU time a process had used at any moment, looked at ten times a second."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[float, float]] = [(0.0, 0.0)]
+
+    def watch(self, pid: int) -> None:
+        """Looks on until the process ends; in a thread of its own."""
+        ticks = os.sysconf("SC_CLK_TCK")
+        with suppress(OSError):
+            while True:
+                fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rsplit(")", 1)[1]
+                user, system = fields.split()[11:13]
+                self._seen.append((time.time(), (int(user) + int(system)) / ticks))
+                time.sleep(0.1)
+
+    def used_by(self, moment: float) -> float:
+        """CPU seconds that it had used by a moment, in seconds since 1970."""
+        place = bisect_left(self._seen, (moment, 0.0))
+        return self._seen[min(place, len(self._seen) - 1)][1]
+
+
 def run_process(
-    command: Sequence[str], environment: Mapping[str, str], *, output: Path, errors: Path | None = None
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    output: Path,
+    errors: Path | None = None,
+    clock: CpuClock | None = None,
 ) -> Cost:
-    """A process of its own, whose output goes to files: errors to the same one where no other is given.
+    """A process of its own, whose output goes to files: errors to the same one where no other is given. A `clock`
+    looks on.
 
     Raises where it does not succeed, with the end of what it said.
     """
@@ -35,6 +66,8 @@ def run_process(
         err = files.enter_context(open(errors, "w", encoding="utf-8")) if errors else out
         to_files = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, err.fileno(), 2)]
         process = os.posix_spawn(command[0], command, environment, file_actions=to_files)
+        if clock:
+            threading.Thread(target=clock.watch, args=(process,), daemon=True).start()
         _, status, used = os.wait4(process, 0)
     if os.waitstatus_to_exitcode(status) != 0:
         said = (errors or output).read_text(encoding="utf-8")
@@ -56,10 +89,11 @@ def run_range(
     memory_limit: str | None = None,
     recipes: Path | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
+    clock: CpuClock | None = None,
 ) -> Cost:
     """`attribution run` of a range. Raises where it does not land."""
     arguments = ["run", "--from", str(first), "--to", str(last)]
-    return run_command(data_dir, arguments, memory_limit=memory_limit, recipes=recipes, settings=settings)
+    return run_command(data_dir, arguments, memory_limit=memory_limit, recipes=recipes, settings=settings, clock=clock)
 
 
 def run_command(
@@ -69,6 +103,7 @@ def run_command(
     memory_limit: str | None = None,
     recipes: Path | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
+    clock: CpuClock | None = None,
 ) -> Cost:
     """`attribution …` in a process of its own, with its log in the data folder. Raises where it does not succeed."""
     own = {**environment(data_dir), **settings}
@@ -76,14 +111,18 @@ def run_command(
         own["FEEDBACK_DUCKDB_MEMORY_LIMIT"] = memory_limit
     if recipes:
         own["FEEDBACK_RECIPES"] = str(recipes)
-    return run_process([sys.executable, "-m", "orchestration.cli", *arguments], own, output=data_dir / "run.log")
+    command = [sys.executable, "-m", "orchestration.cli", *arguments]
+    return run_process(command, own, output=data_dir / "run.log", clock=clock)
 
 
-def step_seconds(data_dir: Path) -> dict[str, float]:
-    """Seconds of each step of the last run of a data folder, as Dagster noted them."""
+def step_times(data_dir: Path) -> dict[str, tuple[float, float]]:
+    """When each step of the last run of a data folder began and ended, as Dagster noted it."""
     with mock.patch.dict(os.environ, {"DAGSTER_HOME": str(data_dir / ".dagster")}), open_instance() as instance:
         (run,) = instance.get_runs(limit=1)
         steps = instance.get_run_step_stats(run.run_id)
-    return {
-        step.step_key: round(step.end_time - step.start_time, 2) for step in steps if step.end_time and step.start_time
-    }
+    return {step.step_key: (step.start_time, step.end_time) for step in steps if step.end_time and step.start_time}
+
+
+def step_seconds(data_dir: Path) -> dict[str, float]:
+    """Seconds of each step of the last run of a data folder."""
+    return {step: round(end - start, 2) for step, (start, end) in step_times(data_dir).items()}

@@ -3,8 +3,10 @@
 Every other module of the package gets it from `import_gx()`, never by an import at its top.
 """
 
+import importlib.util
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +20,24 @@ def import_gx() -> Any:
     # Read once, while the module is imported; forced, because a gate must not send anything anywhere.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     with silenced():
+        _import_when_used("scipy.stats")
         import great_expectations
 
     return great_expectations
+
+
+def _import_when_used(name: str) -> None:
+    """Lets a module be imported when something of it is asked for. Three of Great Expectations' modules import SciPy's
+    statistics, for expectations that no suite here has, and that takes a third of all.
+    """
+    if name in sys.modules or (spec := importlib.util.find_spec(name)) is None or spec.loader is None:
+        return
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    parent, _, child = name.rpartition(".")
+    setattr(sys.modules[parent], child, module)
 
 
 def new_context(*, data_docs_dir: Path | None) -> Any:

@@ -7,8 +7,9 @@ on one called `at`, and regular expressions, which refuse the dialect.
 
 A rule leaves what the session makes an outcome from in the expectation's `meta`: `sentence`;
 `examples_sql`, the rows at fault by their id columns, in a fixed order; `share_sql`, one row with `part` and
-`whole`; or `findings_sql`, the findings at fault in words, with `otherwise` for when there are none and
-`cure` for when there are. The queries are run by the session itself, examples only after a failure.
+`whole`, and `at_most`, the share that it may be; or `findings_sql`, the findings at fault in words, with
+`otherwise` for when there are none and `cure` for when there are. The queries are run by the session itself,
+examples only after a failure.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from expectations.gx_runtime import import_gx
 SENTENCE = "sentence"
 EXAMPLES_SQL = "examples_sql"
 SHARE_SQL = "share_sql"
+AT_MOST = "at_most"
 FINDINGS_SQL = "findings_sql"
 OTHERWISE = "otherwise"
 CURE = "cure"
@@ -110,11 +112,13 @@ def share_at_most(sentence: str, *, at_most: float, part: str, whole: str, rows:
     Counted exactly: 0.2 as a decimal, not as the nearest binary fraction, and nothing is divided, so that
     a whole of 0 passes. A count that is null fails.
     """
-    exceeded = f"(select coalesce({part} > {Decimal(str(at_most)):f} * {whole}, true) from {{batch}})"
-    return _unexpected_rows(
-        query=f"{rows} {exceeded}",
+    limit = f"{Decimal(str(at_most)):f}"
+    expectation = _unexpected_rows(
+        query=f"{rows} (select coalesce({part} > {limit} * {whole}, true) from {{batch}})",
         **_words(sentence, examples=examples, share=f"select {part} as part, {whole} as whole from {{batch}}"),
     )
+    expectation.meta |= {AT_MOST: limit}
+    return expectation
 
 
 def no_finding(sentence: str, *, where: str, block: bool, otherwise: str, cure: str = "") -> Any:

@@ -17,6 +17,16 @@ from expectations.gx_runtime import import_gx, new_context, silenced
 from expectations.outcomes import outcome_of, spoken_error
 from expectations.report import MAX_EXAMPLES, ExpectationOutcome, GateReport
 from expectations.rules import CURE, EXAMPLES_SQL, FINDINGS_SQL, OTHERWISE, SENTENCE, SHARE_SQL
+from expectations.together import (
+    Asked,
+    Counts,
+    counts_query,
+    counts_suite,
+    divided,
+    outcomes_where_all_hold,
+    rows_query,
+    rows_suite,
+)
 
 if TYPE_CHECKING:
     import great_expectations as gx
@@ -126,6 +136,51 @@ class GateSession:
             )
         return report
 
+    def validate_each(self, *, gate: str, asset_name: str, asked: Sequence[Asked]) -> list[GateReport]:
+        """The reports that `validate` has of each partition, from as few questions as tell them.
+
+        What has pages is asked by itself: Great Expectations' own results are on them.
+        """
+        if self._data_docs_dir is None and len(asked) > 1 and all(one.can_be_together for one in asked):
+            if reports := self._validate_together(gate, asset_name, asked):
+                return reports
+            parts = divided(asked)
+            return [r for part in parts for r in self.validate_each(gate=gate, asset_name=asset_name, asked=part)]
+        return [
+            self.validate(gate=gate, asset_name=asset_name, partition=one.partition, query=one.query, suite=one.suite)
+            for one in asked
+        ]
+
+    def _validate_together(self, gate: str, asset_name: str, asked: Sequence[Asked]) -> list[GateReport] | None:
+        """Their reports if all of their suites hold; None if any does not, or they can not be asked together."""
+        if len({one.alike for one in asked}) > 1:
+            return None
+        try:
+            counts = [self._counts(one) for one in asked]
+            if len({tuple(counted.columns) for counted in counts}) > 1:
+                return None
+            batches = [(rows_query(asked), rows_suite(asked)), (counts_query(asked, counts), counts_suite())]
+            for query, suite in batches:
+                told = self.validate(gate=gate, asset_name=asset_name, partition="together", query=query, suite=suite)
+                if not all(outcome.success for outcome in told.outcomes):
+                    return None
+        except (duckdb.Error, GateError):
+            # Which of them can not be read is told by asking each.
+            return None
+        return [
+            GateReport(gate=gate, partition=one.partition, outcomes=outcomes_where_all_hold(one, counted))
+            for one, counted in zip(asked, counts, strict=True)
+        ]
+
+    def _counts(self, asked: Asked) -> Counts:
+        assert self._connection is not None
+        batch = f"({asked.query})"
+        columns = [row[0] for row in self._connection.execute(f"describe {asked.query}").fetchall()]
+        shares = [e.meta[SHARE_SQL] for e in asked.suite.expectations if SHARE_SQL in e.meta]
+        queries = [f"select count(*), 0 from {batch}", *(share.format(batch=batch) for share in shares)]
+        (rows, _), *found = [self._connection.execute(query).fetchall()[0] for query in queries]
+        return Counts(columns=columns, rows=rows, shares=dict(zip(shares, found, strict=True)))
+
     def build_data_docs(self) -> Path | None:
         """The index of pages about all validations of this session, or None without a folder for them."""
         if self._data_docs_dir is None or self._context is None:
@@ -135,21 +190,21 @@ class GateSession:
         return build_data_docs(self._context, self._data_docs_dir)
 
     def _run(self, *, asset_name: str, suite: "gx.ExpectationSuite") -> Any:
-        from great_expectations.datasource.fluent.interfaces import TestConnectionError
-
+        assert self._connection is not None
         failure = None
         try:
-            asset = self._datasource.add_table_asset(name=asset_name, table_name=_BATCH)
-        except TestConnectionError as error:
-            failure = spoken_error(str(error.__cause__))
+            self._connection.execute(f"select 1 from {_BATCH} limit 1")
+        except duckdb.Error as error:
+            failure = spoken_error(f"{type(error).__name__}: {error}")
         if failure:
             # Raised out here, without a context: the original error quotes the value that DuckDB stumbled over.
             raise GateError(f"the query of {asset_name} fails; {failure}")
-        try:
-            return asset.get_batch(asset.build_batch_request()).validate(suite, result_format=_COUNTS_ONLY)
-        finally:
-            # Every asset is written out whenever one is added: thirty days of them would add up.
-            self._datasource.delete_asset(asset_name)
+        # Great Expectations writes all that it knows out whenever an asset is added: only pages need one with a name.
+        name = _BATCH if self._data_docs_dir is None else asset_name
+        if name not in self._datasource.get_asset_names():
+            self._datasource.add_table_asset(name=name, table_name=_BATCH)
+        asset = self._datasource.get_asset(name)
+        return asset.get_batch(asset.build_batch_request()).validate(suite, result_format=_COUNTS_ONLY)
 
     def _outcome(self, single: Any) -> ExpectationOutcome:
         meta = single.expectation_config.meta

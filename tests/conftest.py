@@ -10,6 +10,7 @@ import pytest
 LONGEST = (
     "test_erasure",
     "test_following",
+    "test_eight_at_once",
     *("test_planted_traffic", "test_interruption", "test_schema_versions", "test_rules", "test_variants"),
     *("test_origin", "test_label_queue", "test_clean_splits", "test_label_noise_published"),
     *("test_recent_past_gate", "test_two_at_once", "test_backfill_by_daemon", "test_examples", "test_gate_holds_back"),

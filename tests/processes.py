@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -16,13 +17,17 @@ def environment(data_dir: Path) -> dict[str, str]:
 
 
 def start(
-    data_dir: Path, *arguments: str, output: Path | None = None, repository: Path = REPOSITORY
+    data_dir: Path,
+    *arguments: str,
+    output: Path | None = None,
+    repository: Path = REPOSITORY,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.Popen[str]:
     """Starts `attribution …` in its own process group, so that a kill reaches what it started, too."""
     return subprocess.Popen(
         [sys.executable, "-m", "orchestration.cli", *arguments],
         cwd=repository,
-        env={**environment(data_dir), "PYTHONPATH": str(repository)},
+        env={**environment(data_dir), **settings, "PYTHONPATH": str(repository)},
         stdout=output.open("w") if output else subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -5,10 +5,11 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -83,12 +84,15 @@ def platform(tmp_path: Path) -> Platform:
 
 
 @contextmanager
-def serving(data_dir: Path, *, repository: Path = REPOSITORY) -> Iterator[Server]:
+def serving(
+    data_dir: Path, *, repository: Path = REPOSITORY, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Server]:
     """The UI and daemon of a data folder, up and then ended."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = start(data_dir, "ui", "--port", str(port), output=data_dir / "ui.log", repository=repository)
+    log = data_dir / "ui.log"
+    process = start(data_dir, "ui", "--port", str(port), output=log, repository=repository, settings=settings)
     try:
         server = Server(port)
         server.wait_until_up()

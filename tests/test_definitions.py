@@ -118,6 +118,8 @@ def test_schedule_and_sensor(definitions: dg.Definitions) -> None:
     assert (retention.cron_schedule, retention.job_name) == ("15 1 * * *", "retention_job")
     assert definitions.resolve_sensor_def("retraining_sensor").minimum_interval_seconds == 60
     assert definitions.resolve_sensor_def("late_landing_sensor").job_name == "attribution_job"
+    dead_runs = definitions.resolve_sensor_def("dead_run_sensor")
+    assert (dead_runs.default_status, dead_runs.minimum_interval_seconds) == (dg.DefaultSensorStatus.RUNNING, 30)
     assert definitions.resolve_sensor_def("erasure_sensor").job_name == "erasure_job"
     live = definitions.resolve_sensor_def("live_view_sensor")
     assert (live.minimum_interval_seconds, live.default_status) == (30, dg.DefaultSensorStatus.STOPPED)

@@ -21,6 +21,7 @@ from orchestration.lib import candidate as candidates
 from orchestration.lib import card_facts, row_hashes, shards
 from orchestration.lib.candidate import candidate, keep_fingerprints
 from orchestration.lib.catalog import PASSED, Catalog, PartitionRecord
+from orchestration.lib.ledger_files import LedgerFiles
 from orchestration.lib.publish import Staging
 from orchestration.lib.recipe import Recipe, Split
 from orchestration.lib.row_hash import add_sha256, row_hash
@@ -106,7 +107,7 @@ class World:
         with read_warehouse(self.settings) as connection:
             made = candidate(connection, self.settings, recipe, catalog, day)
             if made.is_new:
-                with Staging(self.settings, recipe, catalog, made) as staging:
+                with Staging(self.settings, recipe, catalog, made, LedgerFiles(self.settings)) as staging:
                     staging.write(connection)
                     staging.publish(connection, gates=[])
             keep_fingerprints(connection, self.settings, recipe, made)

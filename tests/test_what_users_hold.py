@@ -156,6 +156,18 @@ def test_a_run_whose_process_is_gone_is_marked_as_failed() -> None:
     assert runs[gone] in said[0]
 
 
+def test_a_run_that_is_done_again_is_not_taken_for_the_dead_one_whose_tags_it_has() -> None:
+    gone = f"{socket.gethostname()}:999999999:1"
+    job = defs().resolve_job_def("attribution_job")
+    with dg.DagsterInstance.ephemeral() as instance:
+        started = {"status": dg.DagsterRunStatus.STARTED, "tags": {PROCESS_TAG: gone}}
+        dead = instance.create_run_for_job(job, **started)
+        again = instance.create_run_for_job(job, parent_run_id=dead.run_id, root_run_id=dead.run_id, **started)
+        fail_dead_runs(instance, tell=lambda _: None)
+        found = [run and run.status for run in map(instance.get_run_by_id, (dead.run_id, again.run_id))]
+    assert found == [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED]
+
+
 def test_dbt_unit_tests_pass(platform: Platform) -> None:
     """One for each rule of the contract; they need the tables of a run for their types."""
     with platform.environment():

@@ -9,7 +9,7 @@ import duckdb
 from dagster_duckdb import DuckDBResource
 
 from orchestration.lib import dbt
-from orchestration.lib.instance import quicken_sqlite
+from orchestration.lib.instance import note_process, quicken_sqlite
 from orchestration.lib.settings import Settings
 from orchestration.lib.warehouse import read_warehouse
 
@@ -30,6 +30,11 @@ class Warehouse(DuckDBResource):
 
 class PlatformResource(dg.ConfigurableResource[Any]):
     """The platform's settings, read from the environment when a step asks for them."""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Runs of the queue say which process they are in, as those of the command line do (lib/instance.py)."""
+        if context.run is not None and context.instance is not None:
+            note_process(context.instance, context.run)
 
     @property
     def settings(self) -> Settings:

@@ -18,6 +18,8 @@ from orchestration.lib.settings import REPOSITORY, Settings
 
 SHIPPED_CONFIGURATION = REPOSITORY / "dagster.yaml"
 PROCESS_TAG = "attribution/process"
+# Of a run that has a place: Dagster's queue starts none while they have all.
+UNFINISHED = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 
 
 def ensure_dagster_home(settings: Settings) -> Path:
@@ -83,14 +85,26 @@ def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{_start_of(os.getpid())}"
 
 
+def note_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Notes in a run which process it is in, whoever has started it."""
+    if run.tags.get(PROCESS_TAG) != this_process():
+        instance.add_run_tags(run.run_id, {PROCESS_TAG: this_process()})
+
+
 def fail_dead_runs(instance: dg.DagsterInstance, *, tell: Callable[[str], None]) -> None:
-    """Marks runs of the command line as failed whose process is gone (`kill -9`), so that none looks alive."""
-    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    """Marks runs as failed whose process is gone (`kill -9`), so that none looks alive, nor keeps others waiting."""
+    unfinished = dg.RunsFilter(statuses=list(UNFINISHED))
     for run in instance.get_runs(filters=unfinished):
         process = run.tags.get(PROCESS_TAG)
-        if process and not _is_alive(process):
+        if process and process != _inherited(instance, run) and not _is_alive(process):
             tell(f"run {run.run_id} died without an end; it is marked as failed")
             instance.report_run_failed(run, "The process of this run is gone.")
+
+
+def _inherited(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
+    """The process that a run has from the one that it does again: the UI copies tags."""
+    parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
+    return parent.tags.get(PROCESS_TAG) if parent else None
 
 
 def _is_alive(process: str) -> bool:

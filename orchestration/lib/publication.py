@@ -4,24 +4,26 @@ A snapshot as of a partition holds all earlier ones, so nothing may be published
 gate failed, in this run or an earlier one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+import duckdb
+
 from expectations.report import GateReport
-from orchestration.contracts.feedback import FEEDBACK
 from orchestration.lib.candidate import Candidate, candidate, keep_fingerprints
 from orchestration.lib.catalog import FAILED, PASSED, WITHDRAWN, Catalog, PartitionRecord
 from orchestration.lib.clean_rows import with_contamination
 from orchestration.lib.delta import Changes
+from orchestration.lib.duck import BESIDE
 from orchestration.lib.erasure.plan import days_to_publish
 from orchestration.lib.gates import Gates, first_failure
-from orchestration.lib.ledger import ledger_metadata
+from orchestration.lib.ledger_files import LedgerFiles
 from orchestration.lib.publish import Staging, clear_staging
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.recipe.every import DAY, snapshot_day
 from orchestration.lib.settings import Settings
-from orchestration.lib.warehouse import read_warehouse
+from orchestration.lib.warehouse import beside
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,25 @@ class Publication:
 
 
 def partitions_to_gate(
-    *, asked: Sequence[date], recorded: dict[date, PartitionRecord], loaded: Sequence[date]
+    *, asked: Sequence[date], recorded: dict[date, PartitionRecord], built: Collection[date]
 ) -> list[date]:
     """The asked partitions, and all before them that did not pass yet, in order."""
-    unpassed = {day for day in loaded if day <= max(asked) and (day not in recorded or recorded[day].gate != PASSED)}
+    unpassed = {day for day in built if day <= max(asked) and (day not in recorded or recorded[day].gate != PASSED)}
     return sorted(unpassed | set(asked))
 
 
 def publish_partitions(
-    settings: Settings, recipe: Recipe, asked: Sequence[date], gates: Gates, *, tell: Callable[[str], None]
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    recipe: Recipe,
+    asked: Sequence[date],
+    gates: Gates,
+    *,
+    ledger_files: LedgerFiles,
+    tell: Callable[[str], None],
 ) -> Publication:
-    """Gates and publishes partitions in order; stops at the first that fails. The caller holds the lock.
+    """Gates and publishes partitions in order; stops at the first that fails. The caller holds the lock, and what all
+    datasets of a run share: a connection to the warehouse, the gates, the ledger's files.
 
     Where an asked partition came out with other rows than it was published with, the later ones that are
     published hold those rows, too, and follow.
@@ -74,12 +84,12 @@ def publish_partitions(
     clear_staging(settings, recipe, catalog)
     recorded = catalog.partitions()
     asked = sorted({*asked, *days_to_publish(settings, recorded)})
-    to_gate = partitions_to_gate(
-        asked=asked, recorded=recorded, loaded=list(ledger_metadata(settings, FEEDBACK, "ledger_version"))
-    )
+    # What another run has loaded and not built yet has no rows to be gated.
+    to_gate = partitions_to_gate(asked=asked, recorded=recorded, built=_built_days(connection))
     later = sorted(day for day, record in recorded.items() if day > max(asked) and record.gate in (PASSED, WITHDRAWN))
     publication = Publication()
-    if not _publish_in_order(settings, recipe, catalog, gates, to_gate, publication, tell):
+    publisher = _Publisher(connection, settings, recipe, catalog, gates, ledger_files, publication, tell)
+    if not publisher.publish_in_order(to_gate):
         publication.withheld = [day for day in asked if day > (publication.stopped_at or day)]
         catalog.note_successors()
         return publication
@@ -87,63 +97,77 @@ def publish_partitions(
     now = {day: published.candidate.version for day, published in publication.published.items()}
     # What a day changed in a week is seen at the week's end only.
     if later and (recipe.every != DAY or any(now[day] != before.get(day) for day in now)):
-        _publish_in_order(settings, recipe, catalog, gates, later, publication, tell)
+        publisher.publish_in_order(later)
     catalog.note_successors()
     return publication
 
 
-def _publish_in_order(
-    settings: Settings,
-    recipe: Recipe,
-    catalog: Catalog,
-    gates: Gates,
-    days: Sequence[date],
-    publication: Publication,
-    tell: Callable[[str], None],
-) -> bool:
-    """Adds each day to `publication`; False at the first that a gate stopped."""
-    below = gates.below_datasets(days)
-    for day in days:
-        publication.reports[day] = below[day]
-        made = None
-        if first_failure(below[day]) is None:
-            made = _publish_one(settings, recipe, catalog, gates, day, publication)
-        if made is None:
-            publication.stopped_at = day
-            catalog.record(day, PartitionRecord(_version_of(catalog, day), FAILED))
-            return False
-        if made.candidate.is_new:
-            tell(f"{recipe.name} {day}: published {made.candidate.version}, {made.candidate.rows:,} rows")
-    return True
+def _built_days(connection: duckdb.DuckDBPyConnection) -> set[date]:
+    return {
+        day for (day,) in connection.execute("select partition_date from intermediate.int_built_partitions").fetchall()
+    }
 
 
-def _publish_one(
-    settings: Settings, recipe: Recipe, catalog: Catalog, gates: Gates, day: date, publication: Publication
-) -> Published | None:
-    """Publishes one partition whose other gates passed; None if its dataset gate failed."""
-    week = publication.published.get(snapshot_day(recipe.every, day))
-    if week:
-        # Made in this run, and a partition of the same week has the same rows.
-        publication.published[day] = Published(replace(week.candidate, is_new=False), None)
-        catalog.record(day, PartitionRecord(week.candidate.version, PASSED))
-        return publication.published[day]
-    with read_warehouse(settings) as connection:
-        made = candidate(connection, settings, recipe, catalog, day)
+@dataclass(frozen=True)
+class _Publisher:
+    """Adds the partitions of one dataset to `publication`. What does not depend on the day is here once for all."""
+
+    connection: duckdb.DuckDBPyConnection
+    settings: Settings
+    recipe: Recipe
+    catalog: Catalog
+    gates: Gates
+    ledger_files: LedgerFiles
+    publication: Publication
+    tell: Callable[[str], None]
+
+    def publish_in_order(self, days: Sequence[date]) -> bool:
+        """False at the first that a gate stopped."""
+        below = self.gates.below_datasets(days)
+        for day in days:
+            self.publication.reports[day] = below[day]
+            made = self._publish_one(day) if first_failure(below[day]) is None else None
+            if made is None:
+                self.publication.stopped_at = day
+                self.catalog.record(day, PartitionRecord(_version_of(self.catalog, day), FAILED))
+                return False
+            if made.candidate.is_new:
+                self.tell(f"{self.recipe.name} {day}: published {made.candidate.version}, {made.candidate.rows:,} rows")
+        return True
+
+    def _publish_one(self, day: date) -> Published | None:
+        """Publishes one partition whose other gates passed; None if its dataset gate failed."""
+        week = self.publication.published.get(snapshot_day(self.recipe.every, day))
+        if week:
+            # Made in this run, and a partition of the same week has the same rows.
+            made: Published | None = Published(replace(week.candidate, is_new=False), None)
+        else:
+            with beside(self.connection) as own:
+                try:
+                    made = self._make(own, day)
+                finally:
+                    # Memory is for the next one.
+                    own.execute(f"detach database if exists {BESIDE}")
+        if made is not None:
+            self.catalog.record(day, PartitionRecord(made.candidate.version, PASSED))
+            self.publication.published[day] = made
+        return made
+
+    def _make(self, connection: duckdb.DuckDBPyConnection, day: date) -> Published | None:
+        settings, recipe, reports = self.settings, self.recipe, self.publication.reports
+        made = candidate(connection, settings, recipe, self.catalog, day)
         changes = None
         if made.is_new:
-            with Staging(settings, recipe, catalog, made) as staging:
+            with Staging(settings, recipe, self.catalog, made, self.ledger_files) as staging:
                 staging.write(connection)
-                report = gates.dataset(recipe, made.day, rows_query=staging.rows_query, rows=made.rows)
-                report = with_contamination(connection, recipe, report)
-                publication.reports[day] = [*publication.reports[day], report]
-                if not report.success:
+                report = self.gates.dataset(recipe, made.day, rows_query=staging.rows_query, rows=made.rows)
+                reports[day] = [*reports[day], with_contamination(connection, recipe, report)]
+                if first_failure(reports[day]):
                     return None
-                manifest = staging.publish(connection, gates=publication.reports[day])
+                manifest = staging.publish(connection, gates=reports[day])
                 changes = Changes(**manifest["changes"])
         keep_fingerprints(connection, settings, recipe, made)
-    catalog.record(day, PartitionRecord(made.version, PASSED))
-    publication.published[day] = Published(made, changes)
-    return publication.published[day]
+        return Published(made, changes)
 
 
 def _version_of(catalog: Catalog, day: date) -> str | None:

@@ -2,7 +2,6 @@
 
 import shutil
 import uuid
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +16,28 @@ from orchestration.lib.clean_rows import held_out_files, left_out
 from orchestration.lib.companions import write_companions
 from orchestration.lib.delta import CHANGED, Changes, changes_query, hashed, write_delta
 from orchestration.lib.encryption import ENCRYPTED, copy_options
-from orchestration.lib.ledger import LEDGER_FILE, ledger_metadata_by_key
+from orchestration.lib.ledger_files import LedgerFiles
 from orchestration.lib.made_with import made_with
 from orchestration.lib.parent_files import DATA, ROWS, hashes_query, parent_files
 from orchestration.lib.recipe import SOURCES, Recipe
 from orchestration.lib.recipe.label_noise import ISSUE, QUALITY
-from orchestration.lib.retention.ledger_texts import LOADED
 from orchestration.lib.row_hashes import HASHES
 from orchestration.lib.sample_weights import weight_facts
 from orchestration.lib.sampling import stage_counts
 from orchestration.lib.settings import Settings
 from orchestration.lib.shards import Shard, of_shards, shards, write_shards, written_as
 from orchestration.lib.snapshot import SPLIT, column_types
-from orchestration.lib.store import Store, file_sha256, json_text
+from orchestration.lib.store import file_sha256, json_text
 
 
 class Staging:
     """A version being made, in a scratch folder that goes away unless it is published."""
 
-    def __init__(self, settings: Settings, recipe: Recipe, catalog: Catalog, made: Candidate) -> None:
+    def __init__(
+        self, settings: Settings, recipe: Recipe, catalog: Catalog, made: Candidate, ledger_files: LedgerFiles
+    ) -> None:
         self._settings, self._recipe, self._catalog, self._made = settings, recipe, catalog, made
+        self._ledger_files = ledger_files
         self.splits: dict[str, int] = {}
         self._shards: list[Shard] = []
         self._data_files: list[dict[str, Any]] = []
@@ -157,7 +158,7 @@ class Staging:
             **held_out_files(self._recipe),
             "made_with": made_with(),
             **({"encryption": ENCRYPTED} if self._settings.encryption_key else {}),
-            "ledger_files": _ledger_files(self._settings, made.day),
+            "ledger_files": self._ledger_files.until(made.day),
             **self._label_noise(connection, changes),
             "gate": {"result": PASSED, "reports": [gate.to_dict() for gate in gates]},
         }
@@ -193,27 +194,3 @@ def decisive_settings(settings: Settings, recipe: Recipe) -> dict[str, Any]:
         "rules_sha256": file_sha256(settings.rules),
         **(models if "feature_attributions" in SOURCES[recipe.source].also_reads else {}),
     }
-
-
-def _ledger_files(settings: Settings, day: date) -> list[dict[str, Any]]:
-    """The ledger files that a snapshot as of a day rests on; empty days have files, too."""
-    ledger = Store(settings.ledger_url)
-    files = []
-    for stream in STREAMS:
-        told = ledger_metadata_by_key(settings, stream, ("schema_version", "ledger_version", LOADED))
-        for folder in ledger.folders(stream.name):
-            received = date.fromisoformat(folder.removeprefix("received_date="))
-            if received <= day:
-                files += [
-                    {
-                        "path": f"ledger/{f.path}",
-                        "bytes": f.bytes,
-                        "schema_version": int(told["schema_version"][received]),
-                        "ledger_version": told["ledger_version"][received],
-                        # With which it was loaded, where it has lost texts since: they are no other lines.
-                        **({LOADED: told[LOADED][received]} if received in told[LOADED] else {}),
-                    }
-                    for f in ledger.files(f"{stream.name}/{folder}")
-                    if f.name == LEDGER_FILE
-                ]
-    return files

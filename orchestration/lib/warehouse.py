@@ -47,6 +47,15 @@ def read_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+@contextmanager
+def beside(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection on the databases and functions of a `read_warehouse` one, with temporary tables of its own."""
+    with connection.cursor() as own:
+        own.execute("set TimeZone = 'UTC'")
+        own.execute(f"use {ALIAS}")
+        yield own
+
+
 def execute_beside(connection: duckdb.DuckDBPyConnection, statements: Sequence[str]) -> None:
     """Executes statements on connections beside a `read_warehouse` one, as many at a time as it has threads; those that
     take longest should come first.
@@ -56,10 +65,8 @@ def execute_beside(connection: duckdb.DuckDBPyConnection, statements: Sequence[s
     """
 
     def execute(statement: str) -> None:
-        with connection.cursor() as beside:
-            beside.execute("set TimeZone = 'UTC'")
-            beside.execute(f"use {ALIAS}")
-            beside.execute(statement)
+        with beside(connection) as own:
+            own.execute(statement)
 
     ((threads,),) = connection.execute("select current_setting('threads')").fetchall()
     if len(statements) > threads:

@@ -11,6 +11,7 @@ from orchestration.lib.catalog import Catalog
 from orchestration.lib.check_results import check_result
 from orchestration.lib.dataset_metadata import dataset_metadata
 from orchestration.lib.gates import DATASET_GATE, open_gates
+from orchestration.lib.ledger_files import LedgerFiles
 from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.partitions import from_keys
 from orchestration.lib.publication import publish_partitions
@@ -100,15 +101,19 @@ def dataset_assets(step: str, recipes: Sequence[Recipe]) -> dg.AssetsDefinition:
             warehouse_lock(settings, holder=context.run.run_id, tell=context.log.info),
             # A session's pages take the place of those that are in the folder.
             open_gates(settings, with_warehouse=True, data_docs=f"{context.run.run_id}/{step}") as (gates, session),
+            read_warehouse(settings) as connection,
         ):
+            ledger_files = LedgerFiles(settings)
             publications = [
-                publish_partitions(settings, recipe, asked, gates, tell=context.log.info) for recipe in selected
+                publish_partitions(
+                    connection, settings, recipe, asked, gates, ledger_files=ledger_files, tell=context.log.info
+                )
+                for recipe in selected
             ]
             data_docs = session.build_data_docs()
             published = {day: one for p in publications for day, one in p.published.items()}
             stage_times.record_partitions(settings, stage_times.PUBLISHED, published)
-            with read_warehouse(settings) as connection:
-                latency = stage_times.latency_metadata(connection, published)
+            latency = stage_times.latency_metadata(connection, published)
         stopped = []
         for recipe, publication in zip(selected, publications, strict=True):
             name, landed = asset_name(recipe), publication.stopped_at is None

@@ -89,13 +89,11 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
                 )
         files = stage_times.record_loaded(settings, stream.name, days) if stream is FEEDBACK else []
         yield dg.MaterializeResult()
-        with_lines = [day for day in days if loaded[day.isoformat()].lines_left]
+        with_lines = {day: lines for day in days if (lines := loaded[day.isoformat()].lines_left)}
         reports: dict[date, list[GateReport]] = {day: [] for day in days}
         if with_lines:
             with open_gates(settings, with_warehouse=False) as (gates, _):
-                for day in with_lines:
-                    lines = loaded[day.isoformat()].lines_left
-                    reports[day] = [gates.ledger(stream, day, lines_received=lines)]
+                reports |= {day: [report] for day, report in gates.ledger(stream, with_lines).items()}
         stage_times.record_validated(settings, files)
         yield check_result(check=LEDGER_GATE, reports=reports)
 
