@@ -179,4 +179,4 @@ def test_a_gate_fails_on_spark_where_a_row_is_broken(spark: Spark) -> None:
         query="select * except (reward), 7.0D as reward from marts.attributed_feedback",
         suite=attributed_feedback.build_suite(window_days=30),
     )
-    assert [outcome.expectation for outcome in report.failures] == ["reward is between -1.0 and 1.0"]
+    assert [outcome.expectation for outcome in report.failures] == ["reward is between -1 and 1"]

@@ -7,7 +7,7 @@ the project, dispatched by adapter.
 import copy
 from collections.abc import Callable
 from itertools import takewhile
-from typing import Any, ClassVar
+from typing import Any
 
 import sqlglot
 from dbt.adapters.duckdb_on_spark.aggregates import ordered_aggregate
@@ -16,17 +16,9 @@ from dbt.adapters.duckdb_on_spark.functions import FUNCTIONS
 from dbt.adapters.duckdb_on_spark.nodes import call, is_text, spark
 from dbt.adapters.duckdb_on_spark.union_by_name import resolve_unions
 from sqlglot import exp
-from sqlglot.dialects.databricks import Databricks
 from sqlglot.optimizer.simplify import simplify
 
 Rewrite = Callable[[Any], exp.Expr | None]
-
-
-class Spark4(Databricks):
-    """sqlglot's `spark` is 3: it knows no QUALIFY, and takes CTEs out of subqueries, where names come again."""
-
-    class Generator(Databricks.Generator):
-        EXPRESSIONS_WITHOUT_NESTED_CTES: ClassVar[set[type]] = set()
 
 
 def to_spark(
@@ -82,8 +74,25 @@ def _write_out_windows(tree: exp.Expr) -> None:
 
 
 def spark_sql(tree: exp.Expr) -> str:
+    """The text of a query. sqlglot takes CTEs out of subqueries, where names come again: so each of these is a text of
+    its own, put into the one around it.
+    """
+    within: dict[str, str] = {}
+    for query in reversed(list(tree.find_all(exp.Select, exp.SetOperation))):
+        if query is not tree and query.args.get("with_"):
+            name = exp.to_identifier(f"query {len(within)}", quoted=True)
+            within[name.sql(dialect="spark")] = _text(query)
+            query.replace(name)
+    text = _text(tree)
+    for name, inner in reversed(within.items()):
+        text = text.replace(name, inner)
+    return text
+
+
+def _text(tree: exp.Expr) -> str:
     return tree.sql(
-        dialect=Spark4,
+        # sqlglot's `spark` is 3, and knows no QUALIFY.
+        dialect="databricks",
         pretty=True,
         comments=False,
         normalize_functions=False,
@@ -116,8 +125,8 @@ def _bracket(node: exp.Bracket) -> exp.Expr | None:
     (index,) = node.expressions
     if isinstance(index, exp.Slice):
         return _slice(node.this, index)
-    # The parser has taken 1 from what it knew to be a number (sqlglot's index offset).
-    if index.type is not None and index.type.is_type(*exp.DataType.INTEGER_TYPES):
+    # The parser has taken 1 from what it knew to be a number (sqlglot's index offset), which left it without a type.
+    if index.type is None:
         index = simplify(exp.Add(this=index.copy(), expression=exp.Literal.number(1)))
     return call("try_element_at", node.this, exp.cast(index.copy(), "int"))
 
