@@ -130,8 +130,8 @@ def test_functions_of_a_day_give_equal_rows_on_both_engines(platform: Platform, 
         if path.stem in NOT_ON_SPARK:
             continue
         call = f"marts.{path.stem}(date '{LAST}')"
-        ours, theirs = platform.query(f"from {call}"), spark.rows(call)
-        if found := differences(_without_own(ours), theirs, key=_key(ours)):
+        ours, theirs = _without_own(platform.query(f"from {call}")), spark.rows(call)
+        if found := differences(ours, theirs, key=_key(ours)):
             unequal[path.stem] = found
     assert unequal == {}
 

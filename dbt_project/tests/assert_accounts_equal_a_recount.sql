@@ -9,13 +9,12 @@ with recounted as (
 ),
 
 accounted as (
-    unpivot (
-        select received_date, {{ states() | join(', ') }}
-        from {{ ref('daily_accounts') }}
-        where {{ in_window('received_date', 'status_from') }}
-    )
-    on {{ states() | join(', ') }}
-    into name state value lines
+    {% for state in states() -%}
+    select received_date, '{{ state }}' as state, {{ state }} as lines
+    from {{ ref('daily_accounts') }}
+    where {{ in_window('received_date', 'status_from') }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 )
 
 select received_date, state, recounted.lines as lines_recounted, accounted.lines as lines_accounted

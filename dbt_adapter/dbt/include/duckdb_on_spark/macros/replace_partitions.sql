@@ -36,8 +36,10 @@
             select {{ columns }} from {{ new_rows }}
         {%- endcall -%}
         {%- set after = adapter.partition_files(target_relation, column) -%}
-        {%- set window_from = var(config.get('window_from_var', 'window_from')) -%}
-        {%- for day, day_files in before.items() if window_from <= day <= var('window_to') and after.get(day) == day_files -%}
+        {#- YAML reads days as dates, JSON as texts. #}
+        {%- set window_from = var(config.get('window_from_var', 'window_from')) | string -%}
+        {%- set window_to = var('window_to') | string -%}
+        {%- for day, day_files in before.items() if window_from <= day <= window_to and after.get(day) == day_files -%}
             {%- call statement() -%}
                 alter table {{ target_relation }} drop if exists partition ({{ column }} = date '{{ day }}')
             {%- endcall -%}
