@@ -4,16 +4,14 @@ Runs and readings take turns, so that what else the machine does meets both alik
 """
 
 import argparse
-import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmarks.runs import run_range
+from benchmarks.runs import keep_result, run_range, working_folder
 from benchmarks.traffic import write_landing
 from orchestration.lib import parquet_files
 from orchestration.lib.catalog import Catalog
@@ -74,10 +72,9 @@ def main() -> None:
     parser.add_argument("--feedback", type=int, default=40_000)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="benchmark-"))
     costs: dict[str, dict[str, list[float]]] = {"clear": {}, "encrypted": {}}
     sizes = {}
-    try:
+    with working_folder() as root:
         write_landing(root / "landed", DAY, inferences=given.inferences, feedback=given.feedback)
         for turn in range(given.rounds):
             for name, key in (("clear", {}), ("encrypted", {"FEEDBACK_ENCRYPTION_KEY": KEY})):
@@ -90,8 +87,6 @@ def main() -> None:
                 sizes[name] = sum(path.stat().st_size for path in folder.rglob("*") if "landing" not in path.parts)
                 shutil.rmtree(folder)
                 print(name, {what: round(of[-1], 2) for what, of in costs[name].items()}, flush=True)
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
     least = {name: {what: min(seconds) for what, seconds in of.items()} for name, of in costs.items()}
     result = {
         "inferences": given.inferences,
@@ -102,9 +97,7 @@ def main() -> None:
         "ratio_of_bytes": round(sizes["encrypted"] / sizes["clear"], 3),
         "cores": os.cpu_count(),
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    keep_result(RESULT, result)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import shutil
-import tempfile
 import time
 from contextlib import suppress
 from datetime import date
@@ -18,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.arrivals import days_before, write_day
-from benchmarks.runs import run_command, run_range, step_seconds
+from benchmarks.runs import keep_result, run_command, run_range, step_seconds, working_folder
 from orchestration.lib.erasure import apply, finish
 from orchestration.lib.settings import Settings
 
@@ -112,13 +111,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to work; kept afterwards (default: a temporary one)")
     parser.add_argument("--result", type=Path, default=RESULT)
     given = parser.parse_args()
-    root = given.folder or Path(tempfile.mkdtemp(prefix="benchmark-"))
-    root.mkdir(parents=True, exist_ok=True)
-    try:
+    with working_folder(given.folder) as root:
         told = {f"{history} days": measure(root, history, given) for history in sorted(given.history)}
-    finally:
-        if not given.folder:
-            shutil.rmtree(root, ignore_errors=True)
     short, long = told.values()
     result = {
         "inferences_a_day": given.inferences,
@@ -127,8 +121,7 @@ def main() -> None:
         **told,
         "ratio_of_cpu_seconds": round(long["cpu_seconds"] / short["cpu_seconds"], 2),
     }
-    given.result.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    keep_result(given.result, result)
 
 
 if __name__ == "__main__":

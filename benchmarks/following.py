@@ -7,13 +7,11 @@ reader saw it.
 """
 
 import argparse
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import date
 from pathlib import Path
@@ -22,7 +20,7 @@ from typing import Any
 from benchmarks.history import build_history
 from benchmarks.live_reader import Reader
 from benchmarks.live_traffic import TICK_SECONDS, Landed, produce, stage
-from benchmarks.runs import environment
+from benchmarks.runs import environment, keep_result, working_folder
 from benchmarks.traffic import landing_folders
 from orchestration.lib.partitions import today
 
@@ -84,20 +82,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to work; kept, and its history used again (default: none)")
     parser.add_argument("--result", type=Path, default=RESULT)
     given = parser.parse_args()
-    data_dir = given.folder or Path(tempfile.mkdtemp(prefix="benchmark-"))
     day = today()
-    try:
+    with working_folder(given.folder) as data_dir:
         build_history(data_dir, day, given)
         told = measure(data_dir, day, given)
-    finally:
-        if not given.folder:
-            shutil.rmtree(data_dir, ignore_errors=True)
     names = ("inferences", "days", "feedback", "prompt_words", "rate", "interval")
     asked = {name: getattr(given, name) for name in names}
     result = {"history_and_rate": asked, "cores": os.cpu_count(), "load_average": round(os.getloadavg()[0], 1), **told}
-    given.result.parent.mkdir(exist_ok=True)
-    given.result.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    keep_result(given.result, result)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 from benchmarks.arrivals import Ids, days_before, write_day
 from benchmarks.history_floor import attribute_by_hand
-from benchmarks.runs import Cost, run_range
+from benchmarks.runs import Cost, keep_result, run_range, working_folder
 
 NEW_DAY = date(2024, 6, 30)
 RESULT = Path(__file__).parent / "results" / "growing_history.json"
@@ -129,12 +129,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to work; kept afterwards (default: a temporary one)")
     parser.add_argument("--result", type=Path, default=RESULT)
     given = parser.parse_args()
-    root = given.folder or Path(tempfile.mkdtemp(prefix="benchmark-"))
-    try:
+    with working_folder(given.folder) as root:
         by_ids = {f"{ids} ids": measure(root / ids, ids, given) for ids in given.ids}
-    finally:
-        if not given.folder:
-            shutil.rmtree(root, ignore_errors=True)
     result = {
         "inferences_a_day": given.inferences,
         "feedback_a_day": int(given.inferences * given.feedback_share),
@@ -143,9 +139,7 @@ def main() -> None:
         "cores": os.cpu_count(),
         **by_ids,
     }
-    given.result.parent.mkdir(exist_ok=True)
-    given.result.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    keep_result(given.result, result)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ import argparse
 import json
 import os
 import random
-import shutil
-import tempfile
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -18,6 +16,7 @@ from unittest import mock
 import yaml
 
 from benchmarks.labelled_texts import HARD, judged, labelled, sentences
+from benchmarks.runs import keep_result, working_folder
 from benchmarks.traffic import SYLLABLES
 from orchestration.contracts.inference import INFERENCES
 from orchestration.lib.ledger import LedgerPartition, load_partition
@@ -99,8 +98,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--each", type=int, default=2000, help="labelled sentences a kind")
     given = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="benchmark-"))
-    try:
+    with working_folder() as root:
         size = write_landing(root, events=given.events, share=given.share, seed=given.seed)
         (root / "keep.yml").write_text(yaml.safe_dump(KEEP_ALL), encoding="utf-8")
         ways = {
@@ -114,8 +112,6 @@ def main() -> None:
             for way, environment in ways.items():
                 spent, partitions[way] = load(root, environment)
                 seconds[way].append(spent)
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
     best = {way: min(of) for way, of in seconds.items()}
     result = {
         "events": given.events,
@@ -126,8 +122,7 @@ def main() -> None:
         "found": partitions["masking"].found,
         "quality": quality(given.seed, given.each),
     }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    keep_result(RESULT, result)
 
 
 if __name__ == "__main__":

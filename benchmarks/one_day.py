@@ -6,10 +6,8 @@ compared with it; a second run publishes those of `recipes/`. Told by stage are 
 """
 
 import argparse
-import json
 import os
 import shutil
-import tempfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ import yaml
 
 from benchmarks.floor import run_floor
 from benchmarks.masking import KEEP_ALL
-from benchmarks.runs import Cost, run_range, step_seconds
+from benchmarks.runs import Cost, keep_result, run_range, step_seconds, working_folder
 from benchmarks.traffic import write_landing
 from orchestration.lib.settings import REPOSITORY
 
@@ -49,17 +47,16 @@ def main() -> None:
     parser.add_argument("--feedback", type=int, default=40_000)
     parser.add_argument("--memory-limit", default="4GiB", help="FEEDBACK_DUCKDB_MEMORY_LIMIT, and the floor's")
     parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS))
-    parser.add_argument("--folder", type=Path, help="where to work (default: a temporary one)")
+    parser.add_argument("--folder", type=Path, help="where to work; kept afterwards (default: a temporary one)")
     parser.add_argument("--result", type=Path, default=RESULT)
     given = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="benchmark-", dir=given.folder))
-    recipes, privacy = root / "recipes", root / "privacy.yml"
-    recipes.mkdir()
-    shutil.copy(REPOSITORY / "recipes" / "feedback.yml", recipes)
-    privacy.write_text(yaml.safe_dump(KEEP_ALL), encoding="utf-8")
-    one, unmasked = {"FEEDBACK_RECIPES": str(recipes)}, {"FEEDBACK_PRIVACY": str(privacy)}
     limit = given.memory_limit
-    try:
+    with working_folder(given.folder) as root:
+        recipes, privacy = root / "recipes", root / "privacy.yml"
+        recipes.mkdir()
+        shutil.copy(REPOSITORY / "recipes" / "feedback.yml", recipes)
+        privacy.write_text(yaml.safe_dump(KEEP_ALL), encoding="utf-8")
+        one, unmasked = {"FEEDBACK_RECIPES": str(recipes)}, {"FEEDBACK_PRIVACY": str(privacy)}
         size = write_landing(root / "day", DAY, inferences=given.inferences, feedback=given.feedback)
         write_landing(root / "single", DAY, inferences=1, feedback=1)
         print(f"landed {given.inferences:,} inferences and {given.feedback:,} feedback events, {size / 1e6:,.0f} MB")
@@ -68,8 +65,6 @@ def main() -> None:
         runs = dict(zip(RUNS, (one | unmasked, one, {}), strict=True))
         told = {name: run_day(root, root / "day", name, memory_limit=limit, settings=runs[name]) for name in given.runs}
         floor = run_floor(root / "day", DAY, root / "floor", memory_limit=limit)
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
     for run in told.values():
         for kind, of_floor in (("seconds", floor.seconds), ("cpu_seconds", floor.cpu_seconds)):
             run[f"{kind}_to_floor_without_fixed"] = round((run[kind] - fixed[kind]) / sum(of_floor.values()), 2)
@@ -87,9 +82,7 @@ def main() -> None:
         "floor": {"seconds": floor.seconds, "cpu_seconds": floor.cpu_seconds},
         **told,
     }
-    given.result.parent.mkdir(exist_ok=True)
-    given.result.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    keep_result(given.result, result)
 
 
 if __name__ == "__main__":

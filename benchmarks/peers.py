@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import shutil
-import tempfile
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import duckdb
 
 from benchmarks.arrivals import days_before, write_day
 from benchmarks.peer_engines import ENGINES
-from benchmarks.runs import run_process
+from benchmarks.runs import keep_result, run_process, working_folder
 from orchestration.lib.settings import REPOSITORY
 
 NEW_DAY = date(2024, 6, 30)
@@ -70,11 +69,10 @@ def main() -> None:
     parser.add_argument("--python", type=Path, default=PYTHON, help="interpreter that has the engines")
     parser.add_argument("--result", type=Path, default=RESULT)
     given = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="benchmark-"))
     days = [*days_before(NEW_DAY, given.history), NEW_DAY]
     told: dict[str, dict[str, Any]] = {}
     contents: dict[str, tuple[int, int, int]] = {}
-    try:
+    with working_folder() as root:
         for day in days:
             write_day(
                 root,
@@ -90,8 +88,6 @@ def main() -> None:
             shutil.rmtree(root / engine)
             print(engine, one, flush=True)
             told[engine] = min(told.get(engine, one), one, key=lambda round_: round_["seconds"])
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
     if len(set(contents.values())) != 1:
         raise SystemExit(f"the engines do not agree: {contents}")
     floor = told[given.engines[0]]["seconds"]
@@ -104,8 +100,7 @@ def main() -> None:
         "load_average_at_the_end": round(os.getloadavg()[0], 1),
         "engines": {e: {**one, f"to_{given.engines[0]}": round(one["seconds"] / floor, 2)} for e, one in told.items()},
     }
-    given.result.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    keep_result(given.result, result)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ counts. Importing Great Expectations and opening its session is told apart.
 """
 
 import argparse
-import json
 import os
 import shutil
 import tempfile
@@ -19,7 +18,7 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.published_rows import add_pairs, end_pairs, forget_pairs, open_warehouse, say_otherwise
-from benchmarks.runs import run_range
+from benchmarks.runs import keep_result, run_range
 from benchmarks.traffic import write_landing
 from orchestration.lib.catalog import Catalog
 from orchestration.lib.gates import Gates, open_gates
@@ -187,9 +186,7 @@ def main() -> None:
         "load_average_at_the_end": round(os.getloadavg()[0], 1),
         **told,
     }
-    given.result.parent.mkdir(exist_ok=True)
-    given.result.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    keep_result(given.result, result)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ all the same.
 import argparse
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import date
@@ -24,7 +22,7 @@ import duckdb
 
 from benchmarks.arrivals import days_before, write_day
 from benchmarks.growing_history import link_landing
-from benchmarks.runs import Cost, CpuClock, run_range, step_times
+from benchmarks.runs import Cost, CpuClock, keep_result, run_range, step_times, working_folder
 from orchestration.lib.store import file_sha256
 
 LAST_DAY = date(2024, 6, 30)
@@ -157,12 +155,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to work; kept afterwards (default: a temporary one)")
     parser.add_argument("--result", type=Path, default=RESULT)
     given = parser.parse_args()
-    root = given.folder or Path(tempfile.mkdtemp(prefix="benchmark-"))
-    try:
+    with working_folder(given.folder) as root:
         told = measure(root, given)
-    finally:
-        if not given.folder:
-            shutil.rmtree(root, ignore_errors=True)
     result = {
         "days": given.days,
         "inferences_a_day": given.inferences,
@@ -172,9 +166,7 @@ def main() -> None:
         "load_average_at_the_end": round(os.getloadavg()[0], 1),
         **told,
     }
-    given.result.parent.mkdir(exist_ok=True)
-    given.result.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    keep_result(given.result, result)
 
 
 if __name__ == "__main__":

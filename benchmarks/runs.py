@@ -1,16 +1,19 @@
-"""Commands in processes of their own, and what they cost."""
+"""What benchmarks share: commands in processes of their own and what they cost, where they work, what they measured."""
 
+import json
 import os
 import sys
+import tempfile
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from unittest import mock
 
 from orchestration.lib.instance import open_instance
@@ -126,3 +129,22 @@ def step_times(data_dir: Path) -> dict[str, tuple[float, float]]:
 def step_seconds(data_dir: Path) -> dict[str, float]:
     """Seconds of each step of the last run of a data folder."""
     return {step: round(end - start, 2) for step, (start, end) in step_times(data_dir).items()}
+
+
+@contextmanager
+def working_folder(kept: Path | None = None) -> Iterator[Path]:
+    """Where a benchmark works: the folder that is given, which stays, or a temporary one."""
+    if kept is None:
+        with tempfile.TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+    else:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept
+
+
+def keep_result(path: Path, result: Mapping[str, Any]) -> None:
+    """Writes what was measured to the file that docs/benchmarks.md is made from, and shows it."""
+    told = json.dumps(result, indent=2)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{told}\n", encoding="utf-8")
+    print(told)

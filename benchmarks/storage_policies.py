@@ -7,14 +7,13 @@ What is sampled or hashed is measured once the attribution window is over, with 
 import argparse
 import json
 import random
-import shutil
-import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import yaml
 
 from benchmarks.masking import DAY, load
+from benchmarks.runs import keep_result, working_folder
 from benchmarks.traffic import SYLLABLES
 from orchestration.contracts.inference import INFERENCES
 from orchestration.lib.ledger import ledger_path
@@ -81,8 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=20_000)
     given = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="benchmark-"))
-    try:
+    with working_folder() as root:
         landed = write_landing(root, events=given.events, seed=7)
         result: dict[str, dict[str, float]] = {}
         for name, policy in POLICIES.items():
@@ -96,11 +94,8 @@ def main() -> None:
                 **({"elsewhere_mb_a_million": round(elsewhere / given.events)} if elsewhere else {}),
                 "cpu_microseconds_a_line": round(seconds / given.events * 1e6),
             }
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
     told = {"events": given.events, "landed_mb_a_million": round(landed / given.events), "policies": result}
-    RESULT.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(told, indent=2))
+    keep_result(RESULT, told)
 
 
 if __name__ == "__main__":

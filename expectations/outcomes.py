@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from expectations.report import MAX_EXAMPLE_LENGTH, ExpectationOutcome
+from expectations.report import MAX_EXAMPLE_LENGTH, ExpectationOutcome, GateReport
 from expectations.rules import SENTENCE
 
 UNEXPECTED_ROWS = "unexpected_rows_expectation"
@@ -17,6 +17,13 @@ _BEFORE_ANY_ROW = ("BinderException", "CatalogException", "ParserException")
 # At the start only: further on, the word may be a user's.
 _KIND_OF_ERROR = re.compile(r"\(?(?:\w+\.)*(\w+(?:Exception|Error))\b")
 _MISSING_COLUMN = re.compile(r'The column "[^"]*" in BatchData does not exist')
+
+
+def report_of(gate: str, partition: str, suite: Any, outcomes: Sequence[ExpectationOutcome]) -> GateReport:
+    """The outcomes of a suite's expectations: GX has an order of its own, and the suite's is what its author meant."""
+    order = [expectation.meta[SENTENCE] for expectation in suite.expectations]
+    in_order = sorted(outcomes, key=lambda outcome: order.index(outcome.expectation))
+    return GateReport(gate=gate, partition=partition, outcomes=tuple(in_order))
 
 
 def outcome_of(

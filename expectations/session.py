@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 
 from expectations.attach import attach_read_only
-from expectations.gx_runtime import import_gx, new_context, silenced
-from expectations.outcomes import outcome_of, spoken_error
+from expectations.gx_runtime import COUNTS_ONLY, import_gx, new_context, silenced
+from expectations.outcomes import outcome_of, report_of, spoken_error
 from expectations.report import MAX_EXAMPLES, ExpectationOutcome, GateReport
-from expectations.rules import CURE, EXAMPLES_SQL, FINDINGS_SQL, OTHERWISE, SENTENCE, SHARE_SQL
+from expectations.rules import CURE, EXAMPLES_SQL, FINDINGS_SQL, OTHERWISE, SHARE_SQL
 from expectations.together import (
     Asked,
     Counts,
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 # The view under test. Temporary views are found first, whatever a setup statement made the default.
 _BATCH = "gate_batch"
-# Counts, and not a single value: GX asks for one query with LIMIT 0 an expectation, and results hold no text.
-_COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}
 # A failure's words are one line in a log: more findings than this are only counted.
 _NAMED_FINDINGS = 3
 _NOTHING_ATTACHED: Mapping[str, Path] = MappingProxyType({})
@@ -113,16 +111,10 @@ class GateSession:
         if self._connection is None:
             raise GateError("the session is not open; validate inside its with block")
         self._connection.execute(f"create or replace temp view {_BATCH} as {query}")
-        # GX puts the expectations in an order of its own; the suite's is the one that its author meant.
-        order = [e.meta[SENTENCE] for e in suite.expectations]
         with silenced():
             result = self._run(asset_name=asset_name, suite=suite)
         outcomes = [self._outcome(single) for single in result.results]
-        report = GateReport(
-            gate=gate,
-            partition=partition,
-            outcomes=tuple(sorted(outcomes, key=lambda o: order.index(o.expectation))),
-        )
+        report = report_of(gate, partition, suite, outcomes)
         if self._data_docs_dir is not None:
             from expectations.data_docs import keep_for_docs
 
@@ -204,7 +196,7 @@ class GateSession:
         if name not in self._datasource.get_asset_names():
             self._datasource.add_table_asset(name=name, table_name=_BATCH)
         asset = self._datasource.get_asset(name)
-        return asset.get_batch(asset.build_batch_request()).validate(suite, result_format=_COUNTS_ONLY)
+        return asset.get_batch(asset.build_batch_request()).validate(suite, result_format=COUNTS_ONLY)
 
     def _outcome(self, single: Any) -> ExpectationOutcome:
         meta = single.expectation_config.meta

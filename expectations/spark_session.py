@@ -13,10 +13,9 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expectations.gx_runtime import import_gx, new_context, silenced
-from expectations.outcomes import outcome_of
+from expectations.gx_runtime import COUNTS_ONLY, import_gx, new_context, silenced
+from expectations.outcomes import outcome_of, report_of
 from expectations.report import ExpectationOutcome, GateReport
-from expectations.rules import SENTENCE
 from expectations.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 ATTRIBUTION_GATE = "attribution_gate"
 _PROJECT = Path(__file__).parents[1] / "dbt_project"
-_COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}
 
 
 class SparkGateSession:
@@ -41,20 +39,17 @@ class SparkGateSession:
         self, *, gate: str, asset_name: str, partition: str, query: str, suite: "gx.ExpectationSuite"
     ) -> GateReport:
         """Holds the rows of `query` against `suite`."""
-        order = [expectation.meta[SENTENCE] for expectation in suite.expectations]
         with silenced():
             asset = self._datasource.add_dataframe_asset(name=asset_name)
             try:
                 batch = asset.add_batch_definition_whole_dataframe("rows").get_batch(
                     batch_parameters={"dataframe": self._spark.sql(query)}
                 )
-                result = batch.validate(suite, result_format=_COUNTS_ONLY)
+                result = batch.validate(suite, result_format=COUNTS_ONLY)
             finally:
                 self._datasource.delete_asset(asset_name)
         outcomes = [outcome_of(single, share=None, examples=(), found=None) for single in result.results]
-        return GateReport(
-            gate=gate, partition=partition, outcomes=tuple(sorted(outcomes, key=lambda o: order.index(o.expectation)))
-        )
+        return report_of(gate, partition, suite, outcomes)
 
 
 def attribution_gate(

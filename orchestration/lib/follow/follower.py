@@ -21,6 +21,7 @@ from orchestration.lib.follow.base import Base, current_base
 from orchestration.lib.follow.beside import Beside
 from orchestration.lib.follow.intake import Intake
 from orchestration.lib.follow.locks import between_steps, live_folder
+from orchestration.lib.follow.measures import Measures
 from orchestration.lib.follow.models import Models
 from orchestration.lib.follow.opened import OpenedStore, Tell
 from orchestration.lib.follow.progress import Progress
@@ -172,7 +173,7 @@ class Follower:
         self._beside.start("rules", ask)
 
     def _rules(self) -> Rules:
-        return Rules(self._settings, self._models, self._store.segments, self._store.window)
+        return Rules(Measures(self._settings, self._models, self._store.segments, self._store.window))
 
     @property
     def is_busy_beside(self) -> bool:

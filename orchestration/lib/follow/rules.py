@@ -5,37 +5,31 @@ next step. Until then a line that a rule will hold back is in the view.
 """
 
 from dataclasses import dataclass
-from datetime import date
 
 import duckdb
 import pyarrow as pa
 
 from orchestration.lib.follow.measures import Measures
-from orchestration.lib.follow.models import Models
-from orchestration.lib.follow.segments import Segments
 from orchestration.lib.follow.state import ALIAS
-from orchestration.lib.settings import Settings
 
 _COMPLETE = ("int_inference_receipts", "int_feedback_receipts", "int_feedback_matches", "int_correction_measures")
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the rules need to be asked, but for the connection."""
+    """What the rules need to be asked, but for the connection: the texts that they look at are measured first."""
 
-    settings: Settings
-    models: Models
-    segments: Segments
-    window: tuple[date, date]
+    measures: Measures
 
     def ask(self, connection: duckdb.DuckDBPyConnection) -> pa.Table:
         """The flags of the window's days."""
         connection.execute("set TimeZone = 'UTC'")
         connection.execute(f"use {ALIAS}")
-        Measures(self.settings, self.models, self.segments, self.window).bring_up_to_date(connection)
+        models, window = self.measures.models, self.measures.window
+        self.measures.bring_up_to_date(connection)
         relations = {name: f"complete.{name}" for name in _COMPLETE}
-        of_rules = {name: f"({self.models.sql(name, relations, self.window)})" for name in self.models.rules}
+        of_rules = {name: f"({models.sql(name, relations, window)})" for name in models.rules}
         before = {"int_feedback_flags": "complete.int_feedback_flags"}
         return connection.execute(
-            self.models.sql("int_feedback_flags", relations | of_rules | before, self.window)
+            models.sql("int_feedback_flags", relations | of_rules | before, window)
         ).to_arrow_table()
