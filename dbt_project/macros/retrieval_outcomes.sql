@@ -3,7 +3,15 @@
     is judged by what was known of it until the day `known_until`, which may be an expression on `answers`.
 #}
 {% macro retrieval_outcomes(rows, known_until) -%}
-with answers as (
+with chunks as (
+    select
+        feedback_id, min(index_version) as index_version, bool_or(is_cited) as cites, max(overlap) as best_overlap
+    from {{ ref('int_chunk_shares') }}
+    where {{ rows }} and not is_explicit
+    group by feedback_id
+),
+
+answers as (
     select
         feedback_id, request_id, reward, model_version, variant, attributed_date,
         case
@@ -19,14 +27,7 @@ with answers as (
     where {{ rows }}
         -- Feedback on a part or on a whole session is no judgement of the answer.
         and {{ is_about_the_answer('attributed_feedback') }}
-),
-
-chunks as (
-    select
-        feedback_id, min(index_version) as index_version, bool_or(is_cited) as cites, max(overlap) as best_overlap
-    from {{ ref('int_chunk_shares') }}
-    where {{ rows }} and not is_explicit
-    group by feedback_id
+        and feedback_id in (select feedback_id from chunks)
 ),
 
 doubts as (

@@ -4,7 +4,12 @@
 {%- endmacro %}
 
 {% macro default__normalized_text(text) -%}
-    trim(regexp_replace(lower(nfc_normalize({{ text }})), '\s+', ' ', 'g'))
+    trim({{ single_spaced('lower(nfc_normalize(' ~ text ~ '))') }})
+{%- endmacro %}
+
+{# A text with one space for each run of them. Most have no other, which is told many times faster than it is made so. #}
+{% macro single_spaced(text) -%}
+    case when regexp_matches({{ text }}, '[\t\n\f\r]|  ') then regexp_replace({{ text }}, '\s+', ' ', 'g') else {{ text }} end
 {%- endmacro %}
 
 {# Tells equal texts without keeping them: 64 bits of the md5 of the normalized text. #}
@@ -31,6 +36,21 @@
         lower(nfc_normalize({{ text }})),
         '[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]|[\p{L}\p{M}\p{N}_]+'
     )
+{%- endmacro %}
+
+{# Of ASCII all that parts words is made a space first: to cut at spaces takes half as long as to look for words. #}
+{% macro duckdb__all_words(text) -%}
+    {%- set parting = [] -%}
+    {%- for code in range(128) if not (48 <= code <= 57 or 65 <= code <= 90 or 97 <= code <= 122 or code == 95) -%}
+        {%- do parting.append('chr(' ~ code ~ ')') -%}
+    {%- endfor -%}
+    case
+        when strlen({{ text }}) = length({{ text }}) then list_filter(
+            string_split(translate(lower({{ text }}), concat({{ parting | join(', ') }}), repeat(' ', {{ parting | length }})), ' '),
+            lambda word: word <> ''
+        )
+        else {{ default__all_words(text) }}
+    end
 {%- endmacro %}
 
 {# The writing system that most letters of a text belong to, of those named here; null without letters. #}
@@ -69,8 +89,7 @@
     case
         when regexp_matches({{ one }}, '\n[ \t]') or regexp_matches({{ other }}, '\n[ \t]')
             then {{ line_ends_trimmed(one) }} = {{ line_ends_trimmed(other) }}
-        else trim(regexp_replace(nfc_normalize({{ one }}), '\s+', ' ', 'g'))
-            = trim(regexp_replace(nfc_normalize({{ other }}), '\s+', ' ', 'g'))
+        else trim({{ single_spaced('nfc_normalize(' ~ one ~ ')') }}) = trim({{ single_spaced('nfc_normalize(' ~ other ~ ')') }})
     end
 {%- endmacro %}
 

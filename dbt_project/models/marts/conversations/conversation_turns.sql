@@ -9,7 +9,6 @@ inferences as (
     where received_date in (
         {{ hit_days(ref('int_conversation_turns'), 'received_date', in_window('known_date')) }}
     )
-    and request_id in (select request_id from turns)
 )
 
 select
