@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -32,6 +31,7 @@ from orchestration.lib.erasure.subjects import Subjects, with_subjects
 from orchestration.lib.erasure.tombstones import ERASED, Erased, Late, forget
 from orchestration.lib.landing import CHUNK_LINES, LandingFile, LineReader, expired_files, landing_files
 from orchestration.lib.ledger_sql import ledger_columns, ledger_query
+from orchestration.lib.line_parser import LineParser
 from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.privacy.guard import Guard, Protected
 from orchestration.lib.privacy.kept_days import FOUND, KEYS, brought_forward
@@ -212,17 +212,14 @@ def _write(settings: Settings, guard: Guard, files: list[LandingFile], reader: L
     written = _Written()
     with ExitStack() as stack:
         workers = [
-            stack.enter_context(connect(settings, threads=1)) for _ in range(os.cpu_count() or 1 if files else 0)
+            LineParser(stack.enter_context(connect(settings, threads=1)), query)
+            for _ in range(os.cpu_count() or 1 if files else 0)
         ]
-        for worker in workers:
-            # It makes a hash join of each `in` with several words. To set up the 16 of feedback's query takes nearly a
-            # second, whatever the rows, and a range pays it for each day.
-            worker.execute("set disabled_optimizers = 'in_clause'")
         landed = fingerprint(files)
         version = f"{landed}\n{query}\n{settings.max_line_bytes}\n{guard.fingerprint}"
         version = hashlib.sha256(version.encode()).hexdigest()[:16]
         pool = stack.enter_context(ThreadPoolExecutor(max(1, len(workers))))
-        parsed = _in_order(pool, workers, query, guard, reader.chunks())
+        parsed = _in_order(pool, workers, guard, reader.chunks())
         known = known_subjects(settings) if stream is not ERASURES else {}
         parquet_files.write(
             settings,
@@ -298,23 +295,22 @@ def _tokens_left(tokens: Mapping[str, str], before: pa.Table, after: pa.Table) -
 
 def _in_order(
     pool: ThreadPoolExecutor,
-    workers: list[duckdb.DuckDBPyConnection],
-    query: str,
+    workers: list[LineParser],
     guard: Guard,
     chunks: Iterator[pa.Table],
 ) -> Iterator[Parsed]:
     """The parsed chunks in the order of the chunks, with as many under way as there are workers."""
-    under_way: deque[tuple[Future[Parsed], duckdb.DuckDBPyConnection]] = deque()
+    under_way: deque[tuple[Future[Parsed], LineParser]] = deque()
     idle = list(workers)
     for chunk in chunks:
         if not idle:
             future, worker = under_way.popleft()
             table = future.result()
-            under_way.append((pool.submit(_parse, worker, query, guard, chunk), worker))
+            under_way.append((pool.submit(_parse, worker, guard, chunk), worker))
             yield table
         else:
             worker = idle.pop()
-            under_way.append((pool.submit(_parse, worker, query, guard, chunk), worker))
+            under_way.append((pool.submit(_parse, worker, guard, chunk), worker))
     for future, _ in under_way:
         yield future.result()
 
@@ -332,12 +328,11 @@ def arrow_schema(stream: Stream) -> pa.Schema:
     return pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in ledger_columns(stream).items()])
 
 
-def _parse(worker: duckdb.DuckDBPyConnection, query: str, guard: Guard, chunk: pa.Table) -> Parsed:
+def _parse(worker: LineParser, guard: Guard, chunk: pa.Table) -> Parsed:
     """A chunk's rows; DuckDB sees it without personal data, so that nothing that it writes has any."""
     # Who is to be forgotten is never stored (lib/erasure/subjects.py), and has to be known to be found.
     protected = Protected(chunk, Counter(), {}) if guard.stream is ERASURES else guard.protect(chunk)
-    worker.register("lines", protected.lines)
-    return worker.execute(query).to_arrow_table(), protected
+    return worker.rows(protected.lines), protected
 
 
 def schema_version_of(settings: Settings, stream: Stream, day: date) -> int:
