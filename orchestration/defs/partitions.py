@@ -14,5 +14,4 @@ daily_partitions = dg.DailyPartitionsDefinition(
 # asset, because @asset and @dbt_assets have different defaults and a mixture publishes past a failed gate.
 one_run_a_range = dg.BackfillPolicy.single_run()
 
-WAREHOUSE_POOL = "warehouse"
 OWNERS = ["team:feedback-platform"]

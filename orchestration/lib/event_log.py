@@ -16,6 +16,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import StaticPool
 
+from orchestration.lib.locks import WAREHOUSE_POOL
+
 # A run writes to two files: of all runs, and its own. Who looks at many runs opens many.
 _MOST_KEPT = 4
 
@@ -57,6 +59,14 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
                 self._engines.popitem(last=False)[1].dispose()
         self._engines.move_to_end(shard)
         return self._engines[shard]
+
+    def get_concurrency_keys(self) -> set[str]:
+        # Dagster gives a pool its limit when it first looks at a queue with a run that wants it, and at that look
+        # starts all that wait.
+        keys = super().get_concurrency_keys()
+        if WAREHOUSE_POOL not in keys and self.initialize_concurrency_limit_to_default(WAREHOUSE_POOL):
+            keys = super().get_concurrency_keys()
+        return keys
 
     def has_table(self, table_name: str) -> bool:
         # Asked before each check's result is stored, and answered by reading the file's whole schema.

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 
 from orchestration.lib.settings import Settings
 
+# The pool of every asset and check that takes the lock.
+WAREHOUSE_POOL = "warehouse"
 POLL_SECONDS = 0.5
 TELL_SECONDS = 30.0
 

@@ -2,11 +2,11 @@
 
 import dagster as dg
 
-from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
+from orchestration.defs.partitions import OWNERS, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
 from orchestration.lib import dbt
 from orchestration.lib.analytics import PublishedAnalytics, publish_analytics, published_marts
-from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.locks import WAREHOUSE_POOL, warehouse_lock
 
 MARTS = published_marts(dbt.manifest_path())
 

@@ -7,11 +7,11 @@ not stop whoever materializes the dataset alone (docs/decisions/0001).
 
 import dagster as dg
 
-from orchestration.defs.partitions import WAREHOUSE_POOL, daily_partitions
+from orchestration.defs.partitions import daily_partitions
 from orchestration.defs.resources import PlatformResource
 from orchestration.lib.check_results import check_result
 from orchestration.lib.gates import ATTRIBUTION_GATE, open_gates
-from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.locks import WAREHOUSE_POOL, warehouse_lock
 from orchestration.lib.partitions import from_keys
 
 

@@ -11,14 +11,14 @@ from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 from dagster_duckdb import DuckDBResource
 
 from orchestration.contracts.json_schema import STREAMS
-from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
+from orchestration.defs.partitions import OWNERS, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
 from orchestration.lib import attribution_files, dbt, stage_times
 from orchestration.lib.attribution_metadata import partition_metadata
 from orchestration.lib.build_window import BuildWindow, build_window
 from orchestration.lib.feedback_rules import RULES_WINDOW_DAYS
 from orchestration.lib.ledger import ledger_versions
-from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.locks import WAREHOUSE_POOL, warehouse_lock
 from orchestration.lib.names import APPLIED_ERASURES, RETENTION
 from orchestration.lib.partitions import days as span
 from orchestration.lib.partitions import from_keys

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
+from orchestration.defs.partitions import OWNERS, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
 from orchestration.lib import stage_times
 from orchestration.lib.catalog import Catalog
@@ -12,7 +12,7 @@ from orchestration.lib.check_results import check_result
 from orchestration.lib.dataset_metadata import dataset_metadata
 from orchestration.lib.gates import DATASET_GATE, open_gates
 from orchestration.lib.ledger_files import LedgerFiles
-from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.locks import WAREHOUSE_POOL, warehouse_lock
 from orchestration.lib.partitions import from_keys
 from orchestration.lib.publication import publish_partitions
 from orchestration.lib.recipe import SOURCES, Recipe, load_recipes

@@ -10,11 +10,11 @@ from importlib.util import find_spec
 
 import dagster as dg
 
-from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
+from orchestration.defs.partitions import OWNERS, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
 from orchestration.lib.attribution_files import COLUMNS
 from orchestration.lib.feature_attributions import DaySummary, explain_days
-from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.locks import WAREHOUSE_POOL, warehouse_lock
 from orchestration.lib.model_registry import RegistryError, load_registry
 from orchestration.lib.partitions import from_keys
 

@@ -5,12 +5,12 @@ import hashlib
 import dagster as dg
 
 from orchestration.contracts.json_schema import STREAMS
-from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, daily_partitions, one_run_a_range
+from orchestration.defs.partitions import OWNERS, daily_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
 from orchestration.lib.erasure.apply import apply_erasures, erasures_to_load
 from orchestration.lib.erasure.finish import finish_erasures
 from orchestration.lib.erasure.models import TRAINED_MODELS
-from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.locks import WAREHOUSE_POOL, warehouse_lock
 from orchestration.lib.names import APPLIED_ERASURES, ERASURE_JOB, ERASURE_REPORTS, LIVE_VIEW, RETENTION
 from orchestration.lib.warehouse import built_versions
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from orchestration.defs.partitions import OWNERS, WAREHOUSE_POOL, one_run_a_range
+from orchestration.defs.partitions import OWNERS, one_run_a_range
 from orchestration.defs.resources import PlatformResource
-from orchestration.lib.locks import warehouse_lock
+from orchestration.lib.locks import WAREHOUSE_POOL, warehouse_lock
 from orchestration.lib.names import RETENTION_JOB
 from orchestration.lib.retention.landing import expire_landing_files
 from orchestration.lib.retention.policy import load_policy
