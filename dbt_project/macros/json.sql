@@ -65,19 +65,16 @@
     as what they are, and the fields of the object `extras`. What is null is left out.
 #}
 {% macro event_json(named, columns, json_columns, extras) -%}
-    {{ return(adapter.dispatch('event_json')(named, columns | list, json_columns | list, extras)) }}
-{%- endmacro %}
-
-{% macro default__event_json(named, columns, json_columns, extras) -%}
-    json_merge_patch('{}', json_object(
+    '{' || concat_ws(','
         {%- for name, value in named.items() %}
-        '{{ name }}', {{ value }},
+        , '"{{ name }}":' || to_json({{ value }})
         {%- endfor %}
         {%- for column in columns %}
-        '{{ column }}', {{ column }},
+        , '"{{ column }}":' || to_json({{ column }})
         {%- endfor %}
         {%- for column in json_columns %}
-        '{{ column }}', {{ column }}::json {{- ',' if not loop.last }}
+        , '"{{ column }}":' || {{ column }}
         {%- endfor %}
-    ), coalesce({{ extras }}, '{}'))::varchar
+        , nullif(substr({{ extras }}, 2, length({{ extras }}) - 2), '')
+    ) || '}'
 {%- endmacro %}

@@ -9,6 +9,10 @@
 
 {# A text with one space for each run of them. Most have no other, which is told many times faster than it is made so. #}
 {% macro single_spaced(text) -%}
+    {{ return(adapter.dispatch('single_spaced')(text)) }}
+{%- endmacro %}
+
+{% macro default__single_spaced(text) -%}
     case when regexp_matches({{ text }}, '[\t\n\f\r]|  ') then regexp_replace({{ text }}, '\s+', ' ', 'g') else {{ text }} end
 {%- endmacro %}
 

@@ -1,8 +1,34 @@
 {# JSON where Spark needs another way than DuckDB's functions translated. #}
 
-{# A VARIANT has its keys sorted, at every depth. #}
+{#
+    Members in the order of their texts, and not of their keys: who compares two does not see it. What a member is tells a
+    VARIANT, and how it was written the text beside it, without a text's quotes.
+#}
 {% macro spark__canonical_json(column, depth) -%}
-    to_json(try_parse_json({{ column }}))
+    {%- set member = 'm' ~ depth -%}
+    {%- set written -%}
+        case
+            when {{ member }}.written is null then 'null'
+            when schema_of_variant({{ member }}.kind) = 'STRING' then json_quote({{ member }}.written)
+            else {{ member }}.written
+        end
+    {%- endset -%}
+    case
+        when left({{ column }}, 1) = '{' then '{' || array_to_string(
+            list_sort(list_transform(
+                zip_with(
+                    map_entries(from_json({{ column }}, 'map<string,variant>')),
+                    map_values(from_json({{ column }}, 'map<string,string>')),
+                    lambda known, written: {'key': known.key, 'kind': known.value, 'written': written}
+                ),
+                lambda {{ member }}: {{ member }}.key || ':' ||
+                    {%- if depth > 1 %}
+                    list_transform([{{ written }}], lambda json{{ depth }}: {{ spark__canonical_json('json' ~ depth, depth - 1) }})[1]
+                    {%- else %} {{ written }} {%- endif %}
+            )), ','
+        ) || '}'
+        else {{ column }}
+    end
 {%- endmacro %}
 
 {% macro spark__json_elements(relation, column, path) -%}
@@ -34,19 +60,4 @@
             where model = '{{ model_name }}' and {{ in_window('partition_date') }}
         )
     )
-{%- endmacro %}
-
-{% macro spark__event_json(named, columns, json_columns, extras) -%}
-    '{' || concat_ws(','
-        {%- for name, value in named.items() %}
-        , '"{{ name }}":' || to_json(cast({{ value }} as variant))
-        {%- endfor %}
-        {%- for column in columns %}
-        , '"{{ column }}":' || to_json(cast({{ column }} as variant))
-        {%- endfor %}
-        {%- for column in json_columns %}
-        , '"{{ column }}":' || {{ column }}
-        {%- endfor %}
-        , nullif(substr({{ extras }}, 2, length({{ extras }}) - 2), '')
-    ) || '}'
 {%- endmacro %}

@@ -4,16 +4,21 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from dbt.adapters.duckdb_on_spark.nodes import call, spark
+from dbt.adapters.duckdb_on_spark.json import json_array_length, json_text, json_type, json_value, to_json
+from dbt.adapters.duckdb_on_spark.nodes import call, let, spark
 from sqlglot import exp
 
 # RE2 and Java spell writing systems differently.
 _SCRIPT = re.compile(r"\\p\{(Han|Hiragana|Katakana|Thai|Latin|Cyrillic|Greek|Arabic|Hebrew|Devanagari|Hangul)\}")
+# What DuckDB's trim takes for a space: all that Unicode does.
+_SPACES = exp.Literal.string(" \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000")
 
 
 def pattern_of(node: exp.Expr) -> exp.Expr:
+    """RE2's pattern as Java's: no vertical tab is a space, and every character but a line feed is a `.`."""
     if isinstance(node, exp.Literal) and node.is_string:
-        return exp.Literal.string(_SCRIPT.sub(r"\\p{Is\1}", node.name))
+        pattern = _SCRIPT.sub(r"\\p{Is\1}", node.name).replace(r"\s", r"[\t\n\f\r ]")
+        return exp.Literal.string(f"(?d){pattern}" if "." in pattern else pattern)
     return node
 
 
@@ -57,72 +62,13 @@ def _length(node: exp.Length) -> exp.Expr:
 
 
 def _concat_lists(node: exp.ArrayConcat) -> exp.Expr:
-    """A list that is null counts as none, unless all are."""
-    lists = [node.this, *node.expressions]
-    parts = [spark("coalesce(:part, array())", part=part) for part in lists]
-    return spark("if(:known is null, null, :joined)", known=call("coalesce", *lists), joined=call("concat", *parts))
+    """A list that is null counts as none."""
+    return call("concat", *[spark("coalesce(:part, array())", part=part) for part in (node.this, *node.expressions)])
 
 
-def _json_text(node: exp.JSONExtractScalar) -> exp.Expr:
-    path = _path(node.expression)
-    if "[*]" not in path:
-        return call("get_json_object", node.this, exp.Literal.string(path))
-    array, _, rest = path.partition("[*]")
-    values = _json_array(node.this, array)
-    if not rest:
-        return spark("transform(:items, v -> cast(v as string))", items=values)
-    # What has no such field is left out; a JSON null in it is a null.
-    return spark(
-        "transform(filter(:items, v -> try_variant_get(v, :path) is not null), "
-        "v -> try_variant_get(v, :path, 'string'))",
-        items=values,
-        path=exp.Literal.string("$" + rest),
-    )
-
-
-def _json(node: exp.JSONExtract) -> exp.Expr:
-    path = _path(node.expression)
-    if "[*]" in path:
-        array, _, rest = path.partition("[*]")
-        if rest:
-            raise ValueError(f"no way to translate a path that goes on after [*]: {node.sql()}")
-        return spark("transform(:items, v -> to_json(v))", items=_json_array(node.this, array))
-    return spark("to_json(try_variant_get(parse_json(:json), :path))", json=node.this, path=exp.Literal.string(path))
-
-
-def _json_array(json: exp.Expr, path: str) -> exp.Expr:
-    """The values of a JSON array; none where it is none."""
-    return spark(
-        "if(:json is null, null, coalesce(try_variant_get(parse_json(:json), :path, 'array<variant>'), array()))",
-        json=json,
-        path=exp.Literal.string(path),
-    )
-
-
-def _json_type(node: exp.Expr) -> exp.Expr:
-    arguments = node.expressions if isinstance(node, exp.Anonymous) else [node.this, node.args.get("expression")]
-    path = _path(arguments[1]) if len(arguments) > 1 and arguments[1] is not None else "$"
-    return spark(
-        "regexp_extract(schema_of_variant(try_variant_get(parse_json(:json), :path)), '^[A-Z]+', 0)",
-        json=arguments[0],
-        path=exp.Literal.string(path),
-    )
-
-
-def _json_array_length(node: exp.Expr) -> exp.Expr:
-    arguments = node.expressions if isinstance(node, exp.Anonymous) else [node.this, node.args.get("expression")]
-    path = _path(arguments[1]) if len(arguments) > 1 and arguments[1] is not None else "$"
-    # Of what is there and no list, DuckDB's length is 0.
-    return spark(
-        "if(get_json_object(:json, :path) is null, null, coalesce(array_size(try_variant_get(parse_json(:json), :path, "
-        "'array<variant>')), 0))",
-        json=arguments[0],
-        path=exp.Literal.string(path),
-    )
-
-
-def _path(node: exp.Expr) -> str:
-    return node.sql(dialect="duckdb").strip("'") if not isinstance(node, exp.Literal) else node.name
+def _trim(node: exp.Trim) -> exp.Expr | None:
+    is_of_spaces = node.expression is None and node.args.get("position") is None
+    return call("btrim", node.this, _SPACES) if is_of_spaces else None
 
 
 def _time_as_text(node: exp.TimeToStr) -> exp.Expr:
@@ -145,23 +91,29 @@ _BY_NAME: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
     "error": function_of("raise_error(:a)"),
     "hash": lambda node: call("xxhash64", *node.expressions),
     "isfinite": function_of("abs(:a) < double('infinity')"),
-    "nfc_normalize": function_of(
-        # Without letters beyond ASCII there is nothing to compose, and null is no argument for Java.
-        "case when octet_length(:a) > char_length(:a) "
-        "then reflect('com.ibm.icu.text.Normalizer', 'compose', :a, false) else :a end"
+    # Without letters beyond ASCII nothing is composed, and null is no argument for Java. DuckDB's ends at a NUL.
+    "nfc_normalize": lambda node: let(
+        node.expressions[0],
+        lambda a: spark(
+            "case when octet_length(:a) > char_length(:a) "
+            "then reflect('com.ibm.icu.text.Normalizer', 'compose', substring_index(:a, chr(0), 1), false) else :a end",
+            a=a,
+        ),
     ),
     "strlen": function_of("octet_length(:a)"),
     "list_intersect": function_of("array_intersect(:a, :b)"),
     "list_reverse": function_of("reverse(:a)"),
     "list_position": function_of("nullif(array_position(:a, :b), 0)"),
     "list_unique": function_of("array_size(array_distinct(array_compact(:a)))"),
-    "list_avg": function_of(
-        "aggregate(filter(:a, v -> v is not null), 0D, (total, v) -> total + v) / "
-        "nullif(array_size(filter(:a, v -> v is not null)), 0)"
+    "list_avg": lambda node: let(
+        spark("filter(:a, v -> v is not null)", a=node.expressions[0]),
+        lambda a: spark("aggregate(:a, 0D, (total, v) -> total + v) / nullif(array_size(:a), 0)", a=a),
     ),
     "generate_subscripts": function_of("explode(transform(:a, (v, i) -> i + 1))"),
     "regexp_split_to_array": function_of("split(:a, :b, -1)"),
-    "json_array_length": _json_array_length,
+    "json_array_length": json_array_length,
+    "to_json": to_json,
+    "json_quote": function_of("to_json(cast(:a as variant))"),
 }
 
 
@@ -174,11 +126,14 @@ def _greatest_ones(node: exp.Max) -> exp.Expr | None:
 FUNCTIONS: dict[type, Callable[[Any], exp.Expr | None]] = {
     exp.Anonymous: _anonymous,
     exp.TimeToStr: _time_as_text,
-    exp.JSONType: _json_type,
+    exp.JSONType: json_type,
     exp.ArrayOverlaps: lambda node: call("arrays_overlap", node.this, node.expression),
     exp.PercentileCont: lambda node: call("percentile", node.this, node.expression),
     exp.RegexpFullMatch: _full_match,
     exp.Length: _length,
+    exp.Trim: _trim,
+    # Letter by letter: Java writes a last sigma otherwise, and two characters for a dotted I.
+    exp.Lower: lambda node: spark("lower(replace(replace(:a, 'Σ', 'σ'), 'İ', 'i'))", a=node.this),
     exp.Max: _greatest_ones,
     exp.ArrayConcat: _concat_lists,
     exp.ArrayDistinct: lambda node: spark("array_distinct(array_compact(:a))", a=node.this),
@@ -186,6 +141,6 @@ FUNCTIONS: dict[type, Callable[[Any], exp.Expr | None]] = {
     exp.RegexpExtractAll: _regexp_extract_all,
     exp.RegexpReplace: _regexp_replace,
     exp.RegexpLike: _regexp_like,
-    exp.JSONExtract: _json,
-    exp.JSONExtractScalar: _json_text,
+    exp.JSONExtract: json_value,
+    exp.JSONExtractScalar: json_text,
 }

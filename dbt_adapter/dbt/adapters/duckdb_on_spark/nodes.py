@@ -1,5 +1,7 @@
 """Pieces that rewrites are made of."""
 
+from collections.abc import Callable
+
 import sqlglot
 from sqlglot import exp
 
@@ -15,8 +17,18 @@ def spark(template: str, **values: exp.Expr) -> exp.Expr:
     tree = sqlglot.parse_one(f"[{template}]", read="spark").expressions[0]
     # sqlglot leaves it out for Spark, which had no VARIANT before 4.
     for node in list(tree.find_all(exp.ParseJSON)):
-        node.replace(call("parse_json", node.this))
+        node.replace(call("try_parse_json", node.this))
     return exp.replace_placeholders(tree, **{name: value.copy() for name, value in values.items()})
+
+
+def let(value: exp.Expr, body: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
+    """What `body` makes of a value that it names more than once, and that is written and worked out once."""
+    if isinstance(value, exp.Column):
+        return body(value)
+    name = f"let_{sum(1 for node in value.walk() if isinstance(node, exp.Identifier) and node.name.startswith('let_'))}"
+    return spark(
+        f"transform(array(:value), {name} -> :body)[0]", value=value, body=body(exp.column(exp.to_identifier(name)))
+    )
 
 
 def is_text(node: exp.Expr) -> bool:

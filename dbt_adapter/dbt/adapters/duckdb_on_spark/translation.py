@@ -125,8 +125,9 @@ def _bracket(node: exp.Bracket) -> exp.Expr | None:
     (index,) = node.expressions
     if isinstance(index, exp.Slice):
         return _slice(node.this, index)
-    # The parser has taken 1 from what it knew to be a number (sqlglot's index offset), which left it without a type.
-    if index.type is None:
+    # The parser has taken 1 from what it knew to be a number (sqlglot's index offset), which left it without a type; a
+    # bracket around it has it typed again.
+    if index.type is None or index.is_type(*exp.DataType.INTEGER_TYPES):
         index = simplify(exp.Add(this=index.copy(), expression=exp.Literal.number(1)))
     return call("try_element_at", node.this, exp.cast(index.copy(), "int"))
 
