@@ -16,7 +16,7 @@ from benchmarks.masking import DAY, load
 from benchmarks.runs import keep_result, working_folder
 from benchmarks.traffic import SYLLABLES
 from orchestration.contracts.inference import INFERENCES
-from orchestration.lib.ledger import ledger_path
+from orchestration.lib.ledger_parts import ledger_path
 from orchestration.lib.privacy.policy import StreamPolicy, load_policy
 from orchestration.lib.retention.due import sampled
 from orchestration.lib.retention.ledger_texts import write_without_texts

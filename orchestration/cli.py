@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from orchestration.contracts.json_schema import STREAMS
@@ -43,6 +43,11 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="materialize every asset for a range of received dates")
     _add_range(run, required=True)
     run.set_defaults(do=_run)
+
+    load = commands.add_parser("load", help="load hours into the ledger while their day goes on (hourly partitions)")
+    load.add_argument("--from", dest="first", type=_hour, required=True, metavar="H1", help="first hour, UTC")
+    load.add_argument("--to", dest="last", type=_hour, required=True, metavar="H2", help="last one, included")
+    load.set_defaults(do=_load)
 
     follow = commands.add_parser("follow", help="show new feedback attributed within seconds, as files land")
     follow.add_argument("--once", action="store_true", help="take in what has landed, and end")
@@ -233,6 +238,13 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is no day; write YYYY-MM-DD") from None
 
 
+def _hour(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H")
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no hour; write YYYY-MM-DDTHH") from None
+
+
 def _run(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
     if given.first > given.last:
         parser.error(f"--from {given.first} is after --to {given.last}")
@@ -248,6 +260,25 @@ def _run(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Na
     print(summary(settings, outcome.first, outcome.last))
     if outcome.failure:
         print(f"\nattribution run: {outcome.failure}", file=sys.stderr)
+        return EXIT_STOPPED
+    return EXIT_OK
+
+
+def _load(parser: argparse.ArgumentParser, settings: Settings, given: argparse.Namespace) -> int:
+    if not settings.loads_by_hour:
+        parser.error("hours are loaded where FEEDBACK_LOADING_PARTITIONS is hourly; `attribution run` loads days")
+    if given.first > given.last:
+        parser.error(f"--from {given.first:%Y-%m-%dT%H} is after --to {given.last:%Y-%m-%dT%H}")
+    if given.first.date() < settings.first_day:
+        parser.error(f"--from {given.first:%Y-%m-%dT%H} is before the first partition {settings.first_day}")
+    if given.last > partitions.this_hour():
+        parser.error(
+            f"--to {given.last:%Y-%m-%dT%H} is in the future; now is {partitions.this_hour():%Y-%m-%dT%H} (UTC)"
+        )
+    from orchestration.lib.runs import run_hours
+
+    if failure := run_hours(settings, given.first, given.last, tell=_tell):
+        print(f"\nattribution load: {failure}", file=sys.stderr)
         return EXIT_STOPPED
     return EXIT_OK
 

@@ -10,6 +10,7 @@ import pytest
 LONGEST = (
     "test_erasure",
     "test_following",
+    "test_hourly_loading",
     "test_eight_at_once",
     *("test_planted_traffic", "test_interruption", "test_schema_versions", "test_rules", "test_variants"),
     *("test_origin", "test_label_queue", "test_clean_splits", "test_label_noise_published"),

@@ -7,7 +7,7 @@ from typing import Any
 from unittest import mock
 
 from orchestration.lib.locks import warehouse_lock
-from orchestration.lib.retention import texts
+from orchestration.lib.retention import ledger_texts, texts
 from orchestration.lib.retention.landing import expire_landing_files
 from orchestration.lib.retention.policy import load_policy
 from orchestration.lib.settings import Settings
@@ -15,6 +15,7 @@ from tests.text_world import TODAY
 
 # Between two files of the ledger, beside the steps that are told.
 FIRST_FILE = "first file of the ledger"
+FIRST_HOUR = "first hour of a day"
 
 
 def main(step: str) -> None:
@@ -32,11 +33,19 @@ def main(step: str) -> None:
         if step == FIRST_FILE:
             kill()
 
+    write_part = ledger_texts._write_without_texts
+
+    def write_one_hour(*given: Any) -> None:
+        write_part(*given)
+        if step == FIRST_HOUR:
+            kill()
+
     settings = Settings.from_env()
     policy = load_policy(settings.retention)
     with (
         mock.patch.object(texts, "_reached", reached),
         mock.patch.object(texts, "write_without_texts", write_one),
+        mock.patch.object(ledger_texts, "_write_without_texts", write_one_hour),
         warehouse_lock(settings, holder="a test", tell=print),
     ):
         expire_landing_files(settings, policy, TODAY, tell=print)

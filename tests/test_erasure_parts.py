@@ -20,7 +20,8 @@ from orchestration.lib.erasure.late import keep_late, noted_late
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import open_plans
 from orchestration.lib.erasure.subjects import Subjects
-from orchestration.lib.ledger import ledger_path, load_partition
+from orchestration.lib.ledger import load_partition
+from orchestration.lib.ledger_parts import ledger_path
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
 from orchestration.lib.settings import Settings, StateError
 from tests.traffic import inference, land, thumbs

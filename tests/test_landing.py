@@ -13,7 +13,8 @@ import pytest
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.lib import landing
 from orchestration.lib.landing import LineReader, landing_files
-from orchestration.lib.ledger import ledger_path, load_partition
+from orchestration.lib.ledger import load_partition
+from orchestration.lib.ledger_parts import ledger_path
 from orchestration.lib.settings import Settings, SettingsError
 from orchestration.lib.store import Store
 from tests.traffic import land, thumbs

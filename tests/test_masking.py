@@ -17,7 +17,9 @@ from benchmarks.labelled_texts import HARD, MAKE, judged, labelled
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
-from orchestration.lib.ledger import ledger_metadata, ledger_path, load_partition
+from orchestration.lib.ledger import load_partition
+from orchestration.lib.ledger_metadata import ledger_metadata
+from orchestration.lib.ledger_parts import ledger_path
 from orchestration.lib.privacy.lines import LineRewriter
 from orchestration.lib.privacy.placeholders import Placeholders
 from orchestration.lib.privacy.policy import FieldPolicy, PolicyError, load_policy

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from orchestration.contracts.json_schema import STREAMS
-from orchestration.lib.ledger import ledger_path, load_partition
+from orchestration.lib.ledger import load_partition
+from orchestration.lib.ledger_parts import ledger_path
 from orchestration.lib.settings import Settings
 from tests.line_oracle import ALIASES, lines_of, parsed, published, verdict, versions
 from tests.mutations import line

@@ -16,7 +16,9 @@ import pytest
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.inference import INFERENCES
 from orchestration.lib.landing import LINES
-from orchestration.lib.ledger import ledger_metadata, ledger_path, load_partition
+from orchestration.lib.ledger import load_partition
+from orchestration.lib.ledger_metadata import ledger_metadata
+from orchestration.lib.ledger_parts import ledger_path
 from orchestration.lib.privacy.guard import Guard
 from orchestration.lib.privacy.kept_days import KeysChanged
 from orchestration.lib.privacy.lines import LineRewriter

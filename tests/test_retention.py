@@ -19,7 +19,8 @@ from orchestration.lib.erasure.apply import apply_erasures
 from orchestration.lib.erasure.events import land_erasure
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import open_plans
-from orchestration.lib.ledger import LedgerError, ledger_path, load_partition
+from orchestration.lib.ledger import LedgerError, load_partition
+from orchestration.lib.ledger_parts import ledger_path
 from orchestration.lib.recipe import load_recipe
 from orchestration.lib.retention import findings
 from orchestration.lib.retention.landing import Expired, expire_landing_files

@@ -21,7 +21,8 @@ from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
 from orchestration.contracts.versions import VERSIONS_DIR, SchemaVersionError, with_versions
-from orchestration.lib.ledger import ledger_path, load_partition
+from orchestration.lib.ledger import load_partition
+from orchestration.lib.ledger_parts import ledger_path
 from orchestration.lib.settings import REPOSITORY, Settings
 from tests.platform_under_test import Platform
 from tests.processes import start

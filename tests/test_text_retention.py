@@ -21,7 +21,7 @@ from orchestration.lib.catalog import PASSED, Catalog
 from orchestration.lib.erasure import ledgered
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import ERASE, Line
-from orchestration.lib.ledger import ledger_metadata, ledger_versions
+from orchestration.lib.ledger_metadata import ledger_metadata, ledger_versions
 from orchestration.lib.replay import rebuild
 from orchestration.lib.retention.policy import load_policy
 from orchestration.lib.retention.text_store import forget_inputs, stored_days

@@ -12,7 +12,8 @@ import pytest
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib import parquet_files
 from orchestration.lib.duck import connect
-from orchestration.lib.ledger import ledger_metadata, load_partition
+from orchestration.lib.ledger import load_partition
+from orchestration.lib.ledger_metadata import ledger_metadata
 from orchestration.lib.retention import findings
 from orchestration.lib.retention.ledger_texts import LOADED, NO_TEXTS, TEXTS
 from orchestration.lib.settings import Settings

@@ -1,6 +1,7 @@
 """Small honest and broken traffic, for tests about gates, interruption and concurrency."""
 
 import json
+import zlib
 from datetime import date
 from pathlib import Path
 
@@ -37,6 +38,14 @@ def thumbs(day: date, n: int, *, up: bool = True) -> str:
             "user_id": f"user-{n}",
         }
     )
+
+
+def into_hours(data_dir: Path) -> None:
+    """Moves most landed files into folders of hours, the same ones on any machine; the others stay where they are."""
+    for path in sorted((data_dir / "landing").rglob("*")):
+        if path.is_file() and (hour := zlib.crc32(path.name.encode()) % 30) < 24:
+            (path.parent / f"hour={hour:02}").mkdir(exist_ok=True)
+            path.rename(path.parent / f"hour={hour:02}" / path.name)
 
 
 def land_honest_day(data_dir: Path, day: date, *, pairs: int = 20) -> None:

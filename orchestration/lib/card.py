@@ -251,10 +251,10 @@ def _provenance(manifest: Mapping[str, Any]) -> list[str]:
         f"- Partition {manifest['partition']}; content sha256 `{manifest['content_sha256']}`.",
         f"- Source `{manifest['recipe']['source']}`, rows where `{' '.join(manifest['recipe']['where'].split())}`.",
     ]
-    days: dict[str, list[str]] = {}
+    days: dict[str, set[str]] = {}
     for file in manifest["ledger_files"]:
         _, stream, folder, *_ = file["path"].split("/")
-        days.setdefault(stream, []).append(folder.removeprefix("received_date="))
+        days.setdefault(stream, set()).add(folder.removeprefix("received_date="))
     for stream, received in days.items():
         lines.append(f"- Ledger `{stream}`: {min(received)} to {max(received)}, days: {len(received):,}.")
     versions = ", ".join(f"{event} {version}" for event, version in manifest["schema_version"].items())

@@ -15,7 +15,7 @@ from orchestration.lib.encrypted_versions import encrypt_version
 from orchestration.lib.encryption import needed_key
 from orchestration.lib.follow.locks import let_go
 from orchestration.lib.landing import CHUNK_LINES
-from orchestration.lib.ledger import LEDGER_FILE
+from orchestration.lib.ledger_parts import all_parts, day_of
 from orchestration.lib.locks import warehouse_lock
 from orchestration.lib.retention import findings, text_store
 from orchestration.lib.settings import Settings
@@ -30,8 +30,8 @@ def encrypt_stored(settings: Settings, *, tell: Callable[[str], None]) -> str:
     needed_key(settings)
     with warehouse_lock(settings, holder="attribution encrypt", tell=tell):
         ledger, enrichment = Store(settings.ledger_url), Store(str(settings.enrichment_dir))
-        days = [(stream.name, folder) for stream in LANDED_STREAMS for folder in ledger.folders(stream.name)]
-        files = sum(_encrypt(settings, ledger, f"{stream}/{folder}/{LEDGER_FILE}") for stream, folder in days)
+        parts = [path for stream in LANDED_STREAMS for path in all_parts(ledger, stream.name)]
+        files = sum(_encrypt(settings, ledger, path) for path in parts)
         tell(f"{files} ledger files encrypted")
         for path in findings.stored_paths(settings):
             _encrypt(settings, ledger, path)
@@ -46,7 +46,7 @@ def encrypt_stored(settings: Settings, *, tell: Callable[[str], None]) -> str:
         let_go(settings)
         shutil.rmtree(settings.data_dir / ".fingerprints", ignore_errors=True)
         shutil.rmtree(settings.data_dir / ".scratch", ignore_errors=True)
-    loaded = sorted({folder.removeprefix("received_date=") for _, folder in days})
+    loaded = sorted({day_of(path) for path in parts})
     if not loaded:
         return "there is nothing in the ledger yet"
     return (

@@ -20,11 +20,12 @@ from expectations.together import Asked
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
-from orchestration.lib import encryption, parquet_files
+from orchestration.lib import encryption
 from orchestration.lib.duck import memory_settings
 from orchestration.lib.erasure.tombstones import ERASED
 from orchestration.lib.gate_answers import answers, answers_of_now, state_of
-from orchestration.lib.ledger import ledger_path, schema_version_of
+from orchestration.lib.ledger import rows_of_files, schema_version_of
+from orchestration.lib.ledger_parts import full_paths
 from orchestration.lib.ledger_sql import ledger_columns
 from orchestration.lib.recipe import Recipe
 from orchestration.lib.settings import Settings
@@ -61,12 +62,12 @@ class Gates:
         from expectations import ledger
 
         def asked(day: date) -> Asked:
-            path = Store(self._settings.ledger_url).full(ledger_path(stream.name, day))
+            paths = full_paths(Store(self._settings.ledger_url), stream.name, [day])
             # A day that was not loaded since has the columns of the schema version of its time.
-            version = schema_version_of(self._settings, stream, day)
+            version = schema_version_of(self._settings, paths)
             return Asked(
                 partition=day.isoformat(),
-                query=f"select * from {parquet_files.read([path], options='hive_partitioning = true')} "
+                query=f"select * from {rows_of_files(self._settings, paths)} "
                 f"where dead_letter_reason is distinct from '{ERASED}'",
                 suite=ledger.build_suite(
                     stream=stream.name,
@@ -77,8 +78,8 @@ class Gates:
             )
 
         def rests_on(day: date) -> Hashable:
-            path = Store(self._settings.ledger_url).full(ledger_path(stream.name, day))
-            return lines_received[day], state_of(Path(path)), state_of(self._settings.thresholds)
+            paths = full_paths(Store(self._settings.ledger_url), stream.name, [day])
+            return lines_received[day], *(state_of(Path(path)) for path in paths), state_of(self._settings.thresholds)
 
         def ask(days: Sequence[date]) -> dict[date, list[GateReport]]:
             return _by_day(days, self._ask(f"{LEDGER_GATE} on {stream.asset_name}", stream.asset_name, days, asked))

@@ -33,6 +33,10 @@ CHUNK_LINES = 40_960
 CHUNK_BYTES = 64 * 2**20
 # Beside a day's landing files: which went. Without it, a file that lands late would take the place of all of them.
 _EXPIRED = "_expired.json"
+# A day's files may be in folders of its 24 hours (UTC).
+HOURS = range(24)
+LAST_HOUR = HOURS[-1]
+HOUR_FOLDERS = {f"hour={hour:02}": hour for hour in HOURS}
 # In a Parquet file from which something was erased: the line that stands in place of a row (lib/erasure/landed.py).
 TOMBSTONE_COLUMN = "__erased__"
 
@@ -49,6 +53,11 @@ class LandingFile:
     stored: StoredFile
     source_file: str
 
+    @property
+    def name(self) -> str:
+        """Its name in its day, with the folder of its hour where it has one."""
+        return self.stored.path.split("/", 2)[2]
+
 
 class DamagedFile(Exception):
     """A file's bytes can not be read from here on; the argument is the dead letter's reason."""
@@ -58,10 +67,31 @@ def partition_folder(stream: str, day: date) -> str:
     return f"{stream}/dt={day.isoformat()}"
 
 
-def landing_files(store: Store, stream: str, day: date) -> list[LandingFile]:
-    """The files of a stream's received date, by name. Names that start with `_` or `.` are not events."""
-    files = [f for f in store.files(partition_folder(stream, day)) if not f.name.startswith(("_", "."))]
-    return [LandingFile(i, f, f"landing/{f.path}") for i, f in enumerate(files)]
+def landing_files(store: Store, stream: str, day: date, hour: int | None = None) -> list[LandingFile]:
+    """The files of a stream's received date, or of an hour of it, by name. Names that start with `_` or `.` are not
+    events. What lies in the day and in no hour counts to the last one, which closes the day.
+    """
+    folder = partition_folder(stream, day)
+    files, folders = store.entries(folder)
+    hours = {HOUR_FOLDERS[name]: name for name in folders if name in HOUR_FOLDERS}
+    asked = [of for of in hours if hour in (None, of)]
+    found = [
+        *(files if hour in (None, LAST_HOUR) else ()),
+        *(f for of in asked for f in store.files(f"{folder}/{hours[of]}")),
+    ]
+    events = sorted((f for f in found if not f.name.startswith(("_", "."))), key=lambda f: f.path)
+    return [LandingFile(i, f, f"landing/{f.path}") for i, f in enumerate(events)]
+
+
+def no_hours(store: Store, stream: str, day: date) -> list[str]:
+    """The folders of a day that are meant to be hours and are none: nobody reads what is in them."""
+    folders = store.folders(partition_folder(stream, day))
+    return [name for name in folders if name.lower().startswith("hour") and name not in HOUR_FOLDERS]
+
+
+def hour_of(source_file: str) -> int:
+    """The hour that a landing file belongs to, by its path."""
+    return HOUR_FOLDERS.get(source_file.split("/")[-2], LAST_HOUR)
 
 
 def note_expired(store: Store, stream: str, day: date, names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The ledger: append-only typed Parquet, one file a stream and received date, every line received in it.
+"""The ledger: append-only typed Parquet, a stream and received date in one file or one an hour, every line received.
 
 A sound line has its fields in typed columns; a dead letter has its reason, detail and raw text in the same
 file, so that the rows of a partition are the lines received, by construction. What was read (names and
@@ -10,11 +10,12 @@ import hashlib
 import json
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,14 +23,32 @@ import pyarrow.compute as pc
 
 from orchestration.contracts.erasure import ERASURES
 from orchestration.contracts.fields import Stream
-from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib import parquet_files
-from orchestration.lib.build_window import Versions
 from orchestration.lib.duck import connect
 from orchestration.lib.erasure.known import known_subjects
 from orchestration.lib.erasure.subjects import Subjects, with_subjects
 from orchestration.lib.erasure.tombstones import ERASED, Erased, Late, forget
-from orchestration.lib.landing import CHUNK_LINES, LandingFile, LineReader, expired_files, landing_files
+from orchestration.lib.landing import (
+    CHUNK_LINES,
+    LAST_HOUR,
+    LandingFile,
+    LineReader,
+    expired_files,
+    hour_of,
+    landing_files,
+    no_hours,
+)
+from orchestration.lib.ledger_parts import (
+    ANY_FILE,
+    HOURLY_STREAMS,
+    all_parts,
+    check_newest_key,
+    day_of,
+    hour_of_part,
+    is_by_hour,
+    ledger_path,
+    loaded_hours,
+)
 from orchestration.lib.ledger_sql import ledger_columns, ledger_query
 from orchestration.lib.line_parser import LineParser
 from orchestration.lib.locks import warehouse_lock
@@ -39,8 +58,6 @@ from orchestration.lib.privacy.pseudonym_map import note
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
-LEDGER_FILE = "part-00000.parquet"
-
 
 class LedgerError(RuntimeError):
     """The ledger could not be written as promised; nothing was replaced."""
@@ -49,7 +66,8 @@ class LedgerError(RuntimeError):
 @dataclass(frozen=True)
 class LedgerPartition:
     """What one written partition holds: `lines` are all, `erased` those of them that are tombstones, and `late` what
-    was erased only now. `bytes` are the ledger file's, `found` counts the personal data that was in it by kind.
+    was erased only now. `bytes` are the ledger's, `found` counts the personal data that was in it by kind. `hours` are
+    those that were loaded now, of a day that is loaded by the hour.
     """
 
     stream: str
@@ -61,6 +79,7 @@ class LedgerPartition:
     found: Mapping[str, int] = field(default_factory=dict)
     erased: int = 0
     late: tuple[Late, ...] = ()
+    hours: tuple[int, ...] = ()
 
     @property
     def dead_letter_count(self) -> int:
@@ -72,13 +91,9 @@ class LedgerPartition:
         return self.lines - self.erased
 
 
-def ledger_path(stream: str, day: date) -> str:
-    return f"{stream}/received_date={day.isoformat()}/{LEDGER_FILE}"
-
-
 def fingerprint(files: list[LandingFile]) -> str:
     """What a partition was loaded from. A landed file never changes, so name and size tell it."""
-    return json.dumps([[f.stored.name, f.stored.bytes] for f in files], ensure_ascii=False)
+    return json.dumps([[f.name, f.stored.bytes] for f in files], ensure_ascii=False)
 
 
 def check_keys(settings: Settings, stream: Stream) -> None:
@@ -86,8 +101,8 @@ def check_keys(settings: Settings, stream: Stream) -> None:
     with another, or in clear beside them.
     """
     ledger = Store(settings.ledger_url)
-    for folder in ledger.folders(stream.name):
-        parquet_files.check_key(settings, ledger.full(f"{stream.name}/{folder}/{LEDGER_FILE}"))
+    for path in all_parts(ledger, stream.name):
+        parquet_files.check_key(settings, ledger.full(path))
 
 
 def load_partition(
@@ -99,47 +114,188 @@ def load_partition(
     tell: Callable[[str], None] = print,
     is_locked: bool = False,
     keep_late: Callable[[Sequence[Late]], None] = lambda late: None,
+    again: bool = False,
 ) -> LedgerPartition:
-    """Loads one received date of a stream from landing and replaces its ledger file in one step.
+    """Loads one received date of a stream from landing and replaces its ledger file in one step, or those of its hours.
 
     The step waits for a run that builds from the ledger, which must not change under it; `holder` names this
     one to who waits for it, `tell` says for whom it waits; who has the lock says `is_locked`. A file that would be the
     same is left as it is. `keep_late` notes the lines of erased people before the ledger has their tombstones. Whoever
     calls has asked `check_keys`, once for all days.
+
+    A day that is loaded by the hour is closed: what was loaded of it from the same files in the same way is not read
+    again. With `again` it is not closed, and all that was loaded of it is read.
     Raises LedgerError when the rows written are not the lines read.
     """
-    landing, ledger = Store(settings.landing_url), Store(settings.ledger_url)
-    files = landing_files(landing, stream.name, day)
-    guard = Guard.of(settings, stream)
-    if not files and (kept := _loaded_before(settings, ledger, stream, day)) and kept.lines:
-        _bring_forward(settings, guard, day, holder=holder, is_locked=is_locked, tell=tell)
-        tell(
-            f"{stream.name} {day}: its {kept.files} landing files are gone, so its {kept.lines:,} lines stay in the "
-            "ledger as they were read; put the files back to have them read again"
+    load = _Load(settings, stream, day, holder, tell, is_locked, keep_late)
+    if not _loads_by_hour(settings, stream, day):
+        return load.part(None)
+    ledger = Store(settings.ledger_url)
+    hours = loaded_hours(ledger, stream.name, day)
+    if not again:
+        files = landing_files(Store(settings.landing_url), stream.name, day)
+        # The last one closes the day, whether or not there is anything in it.
+        hours |= {LAST_HOUR, *(hour_of(file.source_file) for file in files)}
+    return _together([load.part(hour, only_changed=not again) for hour in sorted(hours)])
+
+
+def load_hour(
+    settings: Settings,
+    stream: Stream,
+    day: date,
+    hour: int,
+    *,
+    holder: str = "a load",
+    tell: Callable[[str], None] = print,
+    keep_late: Callable[[Sequence[Late]], None] = lambda late: None,
+) -> LedgerPartition:
+    """Loads one hour of a received date, as `load_partition` does all. Raises LedgerError where the day is one file."""
+    if not _loads_by_hour(settings, stream, day):
+        raise LedgerError(
+            f"{stream.name} {day} was loaded as a whole, so no hour of it is loaded alone: its lines would be in the "
+            f"ledger twice; `attribution run --from {day} --to {day}` takes in what has landed since"
         )
-        return kept
-    _refuse_a_part(landing, stream, day, files)
-    reader = LineReader(landing, files, max_line_bytes=settings.max_line_bytes)
-    with parquet_files.scratch_file(settings) as beside:
-        written = _write(settings, guard, files, reader, beside)
-        rows = sum(written.reasons.values())
-        if rows != reader.lines:
-            raise LedgerError(f"{stream.name} {day}: {reader.lines} lines were read but {rows} rows written")
-        size = beside.stat().st_size
-        target = ledger_path(stream.name, day)
-        if written.late:
-            keep_late(written.late)
-        if not parquet_files.has_same(settings, ledger, beside, target):
-            with nullcontext() if is_locked else warehouse_lock(settings, holder=holder, tell=tell):
-                parquet_files.put(settings, ledger, beside, target)
-    dead_letters, erased = _by_reason(written.reasons)
-    found = dict(sorted(written.found.items()))
-    return LedgerPartition(stream.name, day, rows, dead_letters, len(files), size, found, erased, tuple(written.late))
+    return _Load(settings, stream, day, holder, tell, False, keep_late).part(hour)
+
+
+def _loads_by_hour(settings: Settings, stream: Stream, day: date) -> bool:
+    """Whether a day is loaded by the hour: as it was before, or as the setting says."""
+    before = is_by_hour(Store(settings.ledger_url), stream.name, day)
+    return before if before is not None else settings.loads_by_hour and stream in HOURLY_STREAMS
+
+
+@dataclass(frozen=True)
+class _Load:
+    """How a day is loaded, as a whole or hour by hour."""
+
+    settings: Settings
+    stream: Stream
+    day: date
+    holder: str
+    tell: Callable[[str], None]
+    is_locked: bool
+    keep_late: Callable[[Sequence[Late]], None]
+
+    @cached_property
+    def guard(self) -> Guard:
+        return Guard.of(self.settings, self.stream)
+
+    def part(self, hour: int | None, *, only_changed: bool = False) -> LedgerPartition:
+        """Loads the day, or an hour of it, into its file."""
+        settings, stream, day = self.settings, self.stream, self.day
+        landing, ledger = Store(settings.landing_url), Store(settings.ledger_url)
+        _refuse_no_hours(landing, stream, day)
+        of_day, target = landing_files(landing, stream.name, day), ledger_path(stream.name, day, hour)
+        kept = _loaded_before(settings, ledger, stream, target) if not of_day else None
+        if kept and hour is not None and not kept.lines:
+            return kept
+        if kept and kept.lines:
+            self._bring_forward(target)
+            self.tell(
+                f"{_named(stream, day, hour)}: its {kept.files} landing files are gone, so its {kept.lines:,} lines "
+                "stay in the ledger as they were read; put the files back to have them read again"
+            )
+            return kept
+        _refuse_a_part(landing, stream, day, of_day)
+        files = of_day if hour is None else landing_files(landing, stream.name, day, hour)
+        if only_changed and (same := self._loaded_from(files, target)):
+            return same
+        reader = LineReader(landing, files, max_line_bytes=settings.max_line_bytes)
+        with parquet_files.scratch_file(settings) as beside:
+            written = _write(settings, self.guard, files, reader, beside)
+            rows = sum(written.reasons.values())
+            if rows != reader.lines:
+                raise LedgerError(
+                    f"{_named(stream, day, hour)}: {reader.lines} lines were read but {rows} rows written"
+                )
+            size = beside.stat().st_size
+            if written.late:
+                self.keep_late(written.late)
+            if not parquet_files.has_same(settings, ledger, beside, target):
+                self._put(beside, target, hour)
+        dead_letters, erased = _by_reason(written.reasons)
+        found = dict(sorted(written.found.items()))
+        late, hours = tuple(written.late), () if hour is None else (hour,)
+        return LedgerPartition(stream.name, day, rows, dead_letters, len(files), size, found, erased, late, hours)
+
+    def _loaded_from(self, files: list[LandingFile], target: str) -> LedgerPartition | None:
+        """What a file of the ledger has, where it would be loaded from the same files in the same way."""
+        ledger = Store(self.settings.ledger_url)
+        if not parquet_files.is_there(path := ledger.full(target)):
+            return None
+        version = parquet_files.metadata_of(self.settings, path)["ledger_version"]
+        if version != _version(self.settings, self.guard, files):
+            return None
+        return _loaded_before(self.settings, ledger, self.stream, target)
+
+    def _put(self, beside: Path, target: str, hour: int | None) -> None:
+        ledger = Store(self.settings.ledger_url)
+        with nullcontext() if self.is_locked else warehouse_lock(self.settings, holder=self.holder, tell=self.tell):
+            if is_by_hour(ledger, self.stream.name, self.day) is (hour is None):
+                how = "by the hour" if hour is None else "as a whole"
+                raise LedgerError(
+                    f"{self.stream.name} {self.day}: another run has loaded it {how} meanwhile, so nothing was "
+                    "replaced; run it again"
+                )
+            parquet_files.put(self.settings, ledger, beside, target)
+
+    def _bring_forward(self, target: str) -> None:
+        """Gives the rows of a file whose landing files are gone today's keys, in one step. Raises KeysChanged."""
+        settings = self.settings
+        path = Store(settings.ledger_url).full(target)
+        stored = pa.concat_tables(parquet_files.stored(settings, path, rows_at_once=CHUNK_LINES))
+        kept = brought_forward(stored, parquet_files.metadata_of(settings, path), self.guard)
+        if kept is None:
+            return
+        with parquet_files.scratch_file(settings) as beside:
+            parquet_files.write(
+                settings,
+                beside,
+                kept.rows.schema,
+                [kept.rows],
+                metadata=lambda: kept.metadata,
+                row_group_size=CHUNK_LINES,
+            )
+            self._put(beside, target, hour_of_part(target))
+        self.tell(f"{self.stream.name} {self.day}: its rows have the tokens of the keys that are set now")
+
+
+def _named(stream: Stream, day: date, hour: int | None) -> str:
+    return f"{stream.name} {day}" if hour is None else f"{stream.name} {day} {hour:02}:00"
+
+
+def _together(hours: Sequence[LedgerPartition]) -> LedgerPartition:
+    """A day of its hours."""
+
+    def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+        return dict(sorted(sum(map(Counter, counts), Counter()).items()))
+
+    return LedgerPartition(
+        hours[0].stream,
+        hours[0].day,
+        sum(of.lines for of in hours),
+        added(of.dead_letters for of in hours),
+        sum(of.files for of in hours),
+        sum(of.bytes for of in hours),
+        added(of.found for of in hours),
+        sum(of.erased for of in hours),
+        tuple(one for of in hours for one in of.late),
+        tuple(one for of in hours for one in of.hours),
+    )
+
+
+def _refuse_no_hours(landing: Store, stream: Stream, day: date) -> None:
+    """Raises LedgerError where a folder of the day looks like an hour and is none: its lines would be lost unseen."""
+    if others := no_hours(landing, stream.name, day):
+        raise LedgerError(
+            f"landing/{stream.name}/dt={day}/{others[0]} is no hour, so nothing was loaded: name it hour=00 to hour=23 "
+            "(UTC), or move its files into the day"
+        )
 
 
 def _refuse_a_part(landing: Store, stream: Stream, day: date, files: Sequence[LandingFile]) -> None:
     """Raises LedgerError where files of a day went with retention: of the others alone the day would lose lines."""
-    there = {file.stored.name for file in files}
+    there = {file.name for file in files}
     gone = [name for name in expired_files(landing, stream.name, day) if name not in there]
     if there and gone:
         raise LedgerError(
@@ -156,9 +312,9 @@ def _by_reason(rows: Mapping[str | None, int]) -> tuple[dict[str, int], int]:
     return {str(reason): n for reason, n in dead_letters.items()}, rows.get(ERASED, 0)
 
 
-def _loaded_before(settings: Settings, ledger: Store, stream: Stream, day: date) -> LedgerPartition | None:
-    """What the ledger has of a day; None if it was never loaded."""
-    path = Path(ledger.full(ledger_path(stream.name, day)))
+def _loaded_before(settings: Settings, ledger: Store, stream: Stream, target: str) -> LedgerPartition | None:
+    """What a file of the ledger has; None if it was never loaded."""
+    path = Path(ledger.full(target))
     if not parquet_files.is_there(path):
         return None
     metadata = parquet_files.metadata_of(settings, path)
@@ -169,26 +325,7 @@ def _loaded_before(settings: Settings, ledger: Store, stream: Stream, day: date)
     dead_letters, erased = _by_reason(dict(reasons))
     lines, files = sum(n for _, n in reasons), len(json.loads(metadata["landing_files"]))
     found = json.loads(metadata.get(FOUND, "{}"))
-    return LedgerPartition(stream.name, day, lines, dead_letters, files, path.stat().st_size, found, erased)
-
-
-def _bring_forward(
-    settings: Settings, guard: Guard, day: date, *, holder: str, is_locked: bool, tell: Callable[[str], None]
-) -> None:
-    """Gives the rows of a day whose landing files are gone today's keys, in one step. Raises KeysChanged."""
-    ledger, target = Store(settings.ledger_url), ledger_path(guard.stream.name, day)
-    path = ledger.full(target)
-    stored = pa.concat_tables(parquet_files.stored(settings, path, rows_at_once=CHUNK_LINES))
-    kept = brought_forward(stored, parquet_files.metadata_of(settings, path), guard)
-    if kept is None:
-        return
-    with parquet_files.scratch_file(settings) as beside:
-        parquet_files.write(
-            settings, beside, kept.rows.schema, [kept.rows], metadata=lambda: kept.metadata, row_group_size=CHUNK_LINES
-        )
-        with nullcontext() if is_locked else warehouse_lock(settings, holder=holder, tell=tell):
-            parquet_files.put(settings, ledger, beside, target)
-    tell(f"{guard.stream.name} {day}: its rows have the tokens of the keys that are set now")
+    return LedgerPartition(stream.name, day_of(target), lines, dead_letters, files, path.stat().st_size, found, erased)
 
 
 @dataclass
@@ -215,9 +352,7 @@ def _write(settings: Settings, guard: Guard, files: list[LandingFile], reader: L
             LineParser(stack.enter_context(connect(settings, threads=1)), query)
             for _ in range(os.cpu_count() or 1 if files else 0)
         ]
-        landed = fingerprint(files)
-        version = f"{landed}\n{query}\n{settings.max_line_bytes}\n{guard.fingerprint}"
-        version = hashlib.sha256(version.encode()).hexdigest()[:16]
+        landed, version = fingerprint(files), _version(settings, guard, files)
         pool = stack.enter_context(ThreadPoolExecutor(max(1, len(workers))))
         parsed = _in_order(pool, workers, guard, reader.chunks())
         known = known_subjects(settings) if stream is not ERASURES else {}
@@ -238,6 +373,13 @@ def _write(settings: Settings, guard: Guard, files: list[LandingFile], reader: L
     if settings.pseudonym_map:
         note(settings.pseudonym_map, written.tokens)
     return written
+
+
+def _version(settings: Settings, guard: Guard, files: list[LandingFile]) -> str:
+    """What tells a file of the ledger from others: what it was loaded from, and how."""
+    query = parsing_query(guard.stream, [f.source_file for f in files])
+    version = f"{fingerprint(files)}\n{query}\n{settings.max_line_bytes}\n{guard.fingerprint}"
+    return hashlib.sha256(version.encode()).hexdigest()[:16]
 
 
 def parsing_query(stream: Stream, source_files: Sequence[str]) -> str:
@@ -335,20 +477,18 @@ def _parse(worker: LineParser, guard: Guard, chunk: pa.Table) -> Parsed:
     return worker.rows(protected.lines), protected
 
 
-def schema_version_of(settings: Settings, stream: Stream, day: date) -> int:
-    """The schema version that a loaded day's file was written with."""
-    path = Store(settings.ledger_url).full(ledger_path(stream.name, day))
-    return int(parquet_files.metadata_of(settings, path)["schema_version"])
+def schema_version_of(settings: Settings, paths: Iterable[str]) -> int:
+    """The newest schema version that a loaded day's files were written with."""
+    return max(int(parquet_files.metadata_of(settings, path)["schema_version"]) for path in paths)
 
 
 def ledger_rows(settings: Settings, stream: str, *, options: str = "hive_partitioning = true") -> str:
     """SQL for the rows of a stream, whatever schema version each day's file has; None of its days may be missing."""
     ledger = Store(settings.ledger_url)
     if settings.encryption_key is None:
-        for folder in ledger.folders(stream)[-1:]:
-            parquet_files.check_key(settings, ledger.full(f"{stream}/{folder}/{LEDGER_FILE}"))
-        return f"read_parquet('{ledger.url(stream)}/received_date=*/{LEDGER_FILE}', {options}, union_by_name = true)"
-    paths = [ledger.full(f"{stream}/{folder}/{LEDGER_FILE}") for folder in ledger.folders(stream)]
+        check_newest_key(settings, ledger, stream)
+        return f"read_parquet('{ledger.url(stream)}/received_date=*/{ANY_FILE}', {options}, union_by_name = true)"
+    paths = [ledger.full(path) for path in all_parts(ledger, stream)]
     return rows_of_files(settings, [path for path in paths if parquet_files.is_there(path)], options=options)
 
 
@@ -365,47 +505,3 @@ def rows_of_files(settings: Settings, paths: Sequence[str], *, options: str = "h
         versions.setdefault(parquet_files.metadata_of(settings, path)["schema_version"], []).append(path)
     of_versions = [f"select * from {parquet_files.read(of, options=options)}" for of in versions.values()]
     return f"({' union all by name '.join(of_versions)})"
-
-
-def ledger_metadata(settings: Settings, stream: Stream, key: str) -> dict[date, str]:
-    """One metadatum of each loaded day's file: `landing_files` (the fingerprint) or `ledger_version`.
-
-    The ledger version changes with what was read and how: files, schema, parsing, limits.
-    """
-    return ledger_metadata_by_key(settings, stream, (key,))[key]
-
-
-def ledger_versions(settings: Settings) -> Versions:
-    """The ledger version of each stream by received date. A day of which one stream is loaded yet counts, too: its
-    lines are in the ledger and need their accounts.
-    """
-    loaded = [ledger_metadata(settings, stream, "ledger_version") for stream in STREAMS]
-    return {day: tuple(of.get(day, "") for of in loaded) for day in set().union(*loaded)}
-
-
-def ledger_metadata_by_key(settings: Settings, stream: Stream, keys: Sequence[str]) -> dict[str, dict[date, str]]:
-    """Several metadata of each loaded day's file, read at once: key to day to value."""
-    told: dict[str, dict[date, str]] = {key: {} for key in keys}
-    ledger = Store(settings.ledger_url)
-    if not ledger.folders(stream.name):
-        return told
-    if settings.encryption_key:
-        for folder in ledger.folders(stream.name):
-            day = date.fromisoformat(folder.removeprefix("received_date="))
-            path = ledger.full(ledger_path(stream.name, day))
-            of_file = parquet_files.metadata_of(settings, path) if parquet_files.is_there(path) else {}
-            for key in keys & of_file.keys():
-                told[key][day] = of_file[key]
-        return told
-    for folder in ledger.folders(stream.name)[-1:]:
-        parquet_files.check_key(settings, ledger.full(f"{stream.name}/{folder}/{LEDGER_FILE}"))
-    with connect(settings, stores=(ledger,)) as connection:
-        rows = connection.execute(
-            "select decode(key), regexp_extract(file_name, 'received_date=([0-9-]+)', 1)::date, decode(value) "
-            f"from parquet_kv_metadata('{ledger.url(stream.name)}/received_date=*/{LEDGER_FILE}') "
-            "where decode(key) in (select unnest(?)) order by all",
-            [list(keys)],
-        ).fetchall()
-    for key, day, value in rows:
-        told[key][day] = value
-    return told

@@ -2,10 +2,12 @@
 
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from orchestration.contracts.json_schema import STREAMS
-from orchestration.lib.ledger import LEDGER_FILE, ledger_metadata_by_key
+from orchestration.lib.ledger_metadata import file_metadata
+from orchestration.lib.ledger_parts import day_of
 from orchestration.lib.retention.ledger_texts import LOADED
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
@@ -26,19 +28,16 @@ class LedgerFiles:
         ledger = Store(self._settings.ledger_url)
         files = []
         for stream in STREAMS:
-            told = ledger_metadata_by_key(self._settings, stream, ("schema_version", "ledger_version", LOADED))
-            # Another run may be loading a day that was not there yet.
-            for received in sorted(told["ledger_version"]):
-                for found in ledger.files(f"{stream.name}/received_date={received}"):
-                    if found.name == LEDGER_FILE:
-                        file = {
-                            "path": f"ledger/{found.path}",
-                            "bytes": found.bytes,
-                            "schema_version": int(told["schema_version"][received]),
-                            "ledger_version": told["ledger_version"][received],
-                        }
-                        if received in told[LOADED]:
-                            # With which it was loaded, where it has lost texts since: they are no other lines.
-                            file[LOADED] = told[LOADED][received]
-                        files.append((received, file))
+            of_files = file_metadata(self._settings, stream, ("schema_version", "ledger_version", LOADED))
+            for path, told in of_files.items():
+                file = {
+                    "path": f"ledger/{path}",
+                    "bytes": Path(ledger.full(path)).stat().st_size,
+                    "schema_version": int(told["schema_version"]),
+                    "ledger_version": told["ledger_version"],
+                }
+                if LOADED in told:
+                    # With which it was loaded, where it has lost texts since: they are no other lines.
+                    file[LOADED] = told[LOADED]
+                files.append((day_of(path), file))
         return files

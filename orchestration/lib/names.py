@@ -1,6 +1,9 @@
 """Names that more than one module has to agree on."""
 
 ATTRIBUTION_JOB = "attribution_job"
+LOADING_JOB = "hourly_loading_job"
+# The group of the assets that load hours, which are in no other job.
+HOURS_GROUP = "hours"
 RETENTION = "retention"
 RETENTION_JOB = "retention_job"
 ERASURE_JOB = "erasure_job"

@@ -11,7 +11,8 @@ from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib import parquet_files
 from orchestration.lib.catalog import Catalog
 from orchestration.lib.duck import connect
-from orchestration.lib.ledger import ledger_path, rows_of_files
+from orchestration.lib.ledger import rows_of_files
+from orchestration.lib.ledger_parts import ledger_path, part_with, parts_of
 from orchestration.lib.recipe import SOURCES, row_key
 from orchestration.lib.rests_on import WITH_CONVERSATION, Wanted, among, holds, ids_of_row, looking_for
 from orchestration.lib.settings import Settings, StateError
@@ -173,8 +174,7 @@ class _Ledger:
                 self._read(connection, stream, [one for one in events if one["stream"] == stream.name])
 
     def _read(self, connection: duckdb.DuckDBPyConnection, stream: Stream, events: Sequence[Row]) -> None:
-        paths = sorted({ledger_path(stream.name, one["received_date"]) for one in events})
-        here = [path for path in paths if self._store.exists(path)]
+        here = sorted({path for one in events if (path := self._part(one))})
         if not here:
             return
         urls = [self._store.url(path) for path in here]
@@ -189,9 +189,12 @@ class _Ledger:
         for path, url in zip(here, urls, strict=True):
             self._versions[path] = parquet_files.metadata_of(self._settings, url)["ledger_version"]
 
+    def _part(self, event: Row) -> str | None:
+        return part_with(parts_of(self._store, event["stream"], event["received_date"]), event["source_file"])
+
     def proved(self, event: Row) -> Row:
         """An event with the places where it can be looked up."""
-        path = ledger_path(event["stream"], event["received_date"])
+        path = self._part(event) or ledger_path(event["stream"], event["received_date"])
         then = self._then.get(f"ledger/{path}", {})
         line = (event["source_file"], event["source_line"], event[_ID_OF_STREAM[event["stream"]]])
         return {

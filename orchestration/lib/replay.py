@@ -21,7 +21,8 @@ from orchestration.lib import parquet_files
 from orchestration.lib.catalog import Catalog
 from orchestration.lib.clean_rows import held_out_files
 from orchestration.lib.encrypted_versions import same_in_clear
-from orchestration.lib.ledger import ledger_metadata, ledger_path
+from orchestration.lib.ledger_metadata import file_metadata
+from orchestration.lib.ledger_parts import day_of
 from orchestration.lib.made_with import differences_from
 from orchestration.lib.publish import decisive_settings
 from orchestration.lib.recipe import Recipe, load_recipe, load_recipes
@@ -66,11 +67,11 @@ def replay(
 def _link_days(settings: Settings, stream: Stream, as_of: date, into: Path) -> list[date]:
     """Puts the ledger's files of a stream up to a day into another data folder; they are never changed in place."""
     linked = []
-    for day in ledger_metadata(settings, stream, "ledger_version"):
+    for path in file_metadata(settings, stream, ("ledger_version",)):
+        day = day_of(path)
         if day <= as_of:
-            source = Path(settings.ledger_url) / ledger_path(stream.name, day)
-            target = into / "ledger" / ledger_path(stream.name, day)
-            target.parent.mkdir(parents=True)
+            source, target = Path(settings.ledger_url) / path, into / "ledger" / path
+            target.parent.mkdir(parents=True, exist_ok=True)
             _link(source, target)
             if (metadata := parquet_files.beside(source)).exists():
                 _link(metadata, parquet_files.beside(target))
@@ -170,16 +171,13 @@ def _is(path: Path, sha256: str) -> bool:
 
 def _missing_from_ledger(settings: Settings, manifest: Mapping[str, Any]) -> list[str]:
     """The ledger files that the version rests on and that are not here as they were."""
-    here = {
-        f"ledger/{ledger_path(stream.name, day)}": version
+    told = {
+        f"ledger/{path}": of_file
         for stream in STREAMS
-        for day, version in ledger_metadata(settings, stream, "ledger_version").items()
+        for path, of_file in file_metadata(settings, stream, ("ledger_version", LOADED)).items()
     }
-    loaded = {
-        f"ledger/{ledger_path(stream.name, day)}": version
-        for stream in STREAMS
-        for day, version in ledger_metadata(settings, stream, LOADED).items()
-    }
+    here = {path: of_file["ledger_version"] for path, of_file in told.items()}
+    loaded = {path: of_file[LOADED] for path, of_file in told.items() if LOADED in of_file}
     problems = []
     for file in manifest["ledger_files"]:
         if file["path"] not in here:

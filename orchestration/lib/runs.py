@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import dagster as dg
 
@@ -11,10 +11,10 @@ from orchestration.lib import dbt
 from orchestration.lib.instance import PROCESS_TAG, ensure_dagster_home, fail_dead_runs, open_instance, this_process
 from orchestration.lib.landing import landed_days
 from orchestration.lib.late_landings import late_landings
-from orchestration.lib.ledger import ledger_metadata
-from orchestration.lib.names import ATTRIBUTION_JOB
+from orchestration.lib.ledger_metadata import whole_days
+from orchestration.lib.names import ATTRIBUTION_JOB, LOADING_JOB
 from orchestration.lib.partitions import days
-from orchestration.lib.range_tags import range_tags
+from orchestration.lib.range_tags import hours_tags, range_tags
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
@@ -50,6 +50,12 @@ def run_job(
     return Outcome(first, last, result.run_id, None if result.success else _why(result))
 
 
+def run_hours(settings: Settings, first: datetime, last: datetime, *, tell: Callable[[str], None]) -> str | None:
+    """Loads the hours first..last in this process; returns why it stopped, if it did."""
+    result = _execute(settings, LOADING_JOB, tags=hours_tags(first, last), only=None, tell=tell)
+    return None if result.success else _why(result)
+
+
 def run_once(settings: Settings, name: str, *, tell: Callable[[str], None]) -> str | None:
     """Runs a job that has no partitions in this process; returns why it stopped, if it did."""
     result = _execute(settings, name, tags={}, only=None, tell=tell)
@@ -83,7 +89,7 @@ def _execute(
 
 def _with_later_days(settings: Settings, first: date, last: date, tell: Callable[[str], None]) -> date:
     """The last day to run: later days that were built rest on the asked ones and follow their changes."""
-    loaded = ledger_metadata(settings, STREAMS[0], "landing_files")
+    loaded = whole_days(settings, STREAMS[0])
     newest = max(loaded, default=last)
     if newest <= last:
         return last
@@ -99,7 +105,7 @@ def _with_later_days(settings: Settings, first: date, last: date, tell: Callable
 def _tell_of_days_never_loaded(settings: Settings, first: date, tell: Callable[[str], None]) -> None:
     """Earlier days are not run unasked (there may be years of them), but who waits for them should know."""
     landing = Store(settings.landing_url)
-    loaded = ledger_metadata(settings, STREAMS[0], "landing_files")
+    loaded = whole_days(settings, STREAMS[0])
     landed = {day for stream in STREAMS for day in landed_days(landing, stream.name)}
     missing = sorted(day for day in landed if settings.first_day <= day < first and day not in loaded)
     if missing:

@@ -50,6 +50,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_SIGNING_KEY", "made when needed", "Key that erasure reports are signed with."),
     ("FEEDBACK_SIGNING_KEY_FILE", "none", "File with this key, readable by its owner only."),
     ("FEEDBACK_DATA_DOCS", "true", "Whether a run leaves Great Expectations Data Docs beside the datasets."),
+    ("FEEDBACK_LOADING_PARTITIONS", "daily", "What is loaded at a time: `daily` or `hourly`; all else goes by days."),
     ("FEEDBACK_DUCKDB_MEMORY_LIMIT", "4GiB", "Memory that DuckDB may use before it spills to disk."),
     ("FEEDBACK_LOCK_TIMEOUT_SECONDS", "3600", "How long a run waits for another that writes the warehouse."),
 )
@@ -100,6 +101,7 @@ class Settings:
     retention: Path
     signing_key: Secret | None
     data_docs: bool
+    loads_by_hour: bool
     duckdb_memory_limit: str
     lock_timeout_seconds: int
 
@@ -153,6 +155,7 @@ class Settings:
             retention=_policy("FEEDBACK_RETENTION", env, data_dir),
             signing_key=_one_key("FEEDBACK_SIGNING_KEY", env, data_dir),
             data_docs=_boolean("FEEDBACK_DATA_DOCS", text("FEEDBACK_DATA_DOCS")),
+            loads_by_hour=_by_hour("FEEDBACK_LOADING_PARTITIONS", text("FEEDBACK_LOADING_PARTITIONS")),
             duckdb_memory_limit=_memory("FEEDBACK_DUCKDB_MEMORY_LIMIT", text("FEEDBACK_DUCKDB_MEMORY_LIMIT")),
             lock_timeout_seconds=_number("FEEDBACK_LOCK_TIMEOUT_SECONDS", text, at_least=0),
         )
@@ -286,6 +289,12 @@ def _boolean(name: str, text: str) -> bool:
     if text.lower() not in words:
         raise SettingsError(f"{name}={text!r} must be true or false")
     return words[text.lower()]
+
+
+def _by_hour(name: str, text: str) -> bool:
+    if text not in ("daily", "hourly"):
+        raise SettingsError(f"{name}={text!r} must be daily or hourly")
+    return text == "hourly"
 
 
 def _memory(name: str, text: str) -> str:

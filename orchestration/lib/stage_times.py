@@ -45,10 +45,14 @@ def record_partitions(settings: Settings, stage: str, days: Iterable[date]) -> N
     record(settings, [(stage, day, None, now) for day in days])
 
 
-def record_loaded(settings: Settings, stream: str, days: Iterable[date]) -> list[tuple[date, str]]:
-    """The files of these received dates are in the ledger now, and came when their store says; returns them."""
+def record_loaded(
+    settings: Settings, stream: str, days: Iterable[date], hour: int | None = None
+) -> list[tuple[date, str]]:
+    """The files of these received dates, or of an hour of them, are in the ledger now, and came when their store says;
+    returns them.
+    """
     now, store = datetime.now(UTC), Store(settings.landing_url)
-    files = [(day, file) for day in days for file in landing_files(store, stream, day)]
+    files = [(day, file) for day in days for file in landing_files(store, stream, day, hour)]
     came = [(day, file.source_file, store.modified(file.stored.path)) for day, file in files]
     landed = [(LANDED, day, source_file, at) for day, source_file, at in came if at is not None]
     record(settings, [*landed, *((LOADED, day, file.source_file, now) for day, file in files)])

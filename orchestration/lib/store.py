@@ -45,14 +45,7 @@ class Store:
 
     def files(self, folder: str) -> list[StoredFile]:
         """The files directly in a folder, by name; empty when there is no such folder."""
-        if not self.is_local:
-            self.fs.invalidate_cache()
-        try:
-            entries = self.fs.ls(self.full(folder), detail=True)
-        except FileNotFoundError:
-            return []
-        names = [(e["name"].rstrip("/").rsplit("/", 1)[-1], e) for e in entries if e["type"] == "file"]
-        return [StoredFile(f"{folder}/{name}", int(e["size"])) for name, e in sorted(names, key=lambda n: n[0])]
+        return self.entries(folder)[0]
 
     def modified(self, path: str) -> datetime | None:
         """When the file came or was last written, in UTC; None where the store does not say."""
@@ -63,13 +56,19 @@ class Store:
 
     def folders(self, folder: str) -> list[str]:
         """The names of the folders directly in a folder, sorted."""
+        return self.entries(folder)[1]
+
+    def entries(self, folder: str) -> tuple[list[StoredFile], list[str]]:
+        """Both, looked up once."""
         if not self.is_local:
             self.fs.invalidate_cache()
         try:
             entries = self.fs.ls(self.full(folder), detail=True)
         except FileNotFoundError:
-            return []
-        return sorted(e["name"].rstrip("/").rsplit("/", 1)[-1] for e in entries if e["type"] == "directory")
+            return [], []
+        named = sorted(((e["name"].rstrip("/").rsplit("/", 1)[-1], e) for e in entries), key=lambda n: n[0])
+        files = [StoredFile(f"{folder}/{name}", int(e["size"])) for name, e in named if e["type"] == "file"]
+        return files, [name for name, e in named if e["type"] == "directory"]
 
     def exists(self, path: str) -> bool:
         return bool(self.fs.exists(self.full(path)))

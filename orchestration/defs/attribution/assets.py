@@ -17,7 +17,7 @@ from orchestration.lib import attribution_files, dbt, stage_times
 from orchestration.lib.attribution_metadata import partition_metadata
 from orchestration.lib.build_window import BuildWindow, build_window
 from orchestration.lib.feedback_rules import RULES_WINDOW_DAYS
-from orchestration.lib.ledger import ledger_versions
+from orchestration.lib.ledger_metadata import ledger_versions
 from orchestration.lib.locks import WAREHOUSE_POOL, warehouse_lock
 from orchestration.lib.names import APPLIED_ERASURES, RETENTION
 from orchestration.lib.partitions import days as span

@@ -10,20 +10,27 @@ from expectations.report import GateReport
 from orchestration.contracts.feedback import FEEDBACK
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.json_schema import LANDED_STREAMS, STREAMS
-from orchestration.defs.partitions import OWNERS, daily_partitions, one_run_a_range
+from orchestration.defs.partitions import OWNERS, daily_partitions, hourly_partitions, one_run_a_range
 from orchestration.defs.resources import PlatformResource
 from orchestration.lib import stage_times
 from orchestration.lib.check_results import check_result
 from orchestration.lib.erasure.late import keep_late
 from orchestration.lib.gates import LEDGER_GATE, open_gates
 from orchestration.lib.ledger import LedgerPartition, check_keys, load_partition
+from orchestration.lib.ledger_parts import HOURLY_STREAMS
 from orchestration.lib.ledger_sql import ledger_columns
-from orchestration.lib.partitions import from_keys
+from orchestration.lib.partitions import from_keys, hour_key
+from orchestration.lib.settings import Settings
 
 RAW_IDS = (
     "no key is set, so user ids are stored as they were sent; set FEEDBACK_PSEUDONYM_KEY_FILE to store tokens "
     "(README, Privacy)"
 )
+
+
+def loads_by_hour(stream: Stream) -> bool:
+    """Whether a stream's hours have assets of their own (hours.py)."""
+    return Settings.from_env().loads_by_hour and stream in HOURLY_STREAMS
 
 
 def landing_asset(stream: Stream) -> dg.AssetSpec:
@@ -34,17 +41,20 @@ def landing_asset(stream: Stream) -> dg.AssetSpec:
         description=f"Landing files of the {stream.name} stream, one folder a received date. {stream.description}",
         kinds={"json", "file"},
         owners=OWNERS,
-        partitions_def=daily_partitions,
+        partitions_def=hourly_partitions if loads_by_hour(stream) else daily_partitions,
     )
 
 
 def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
-    """The asset that loads a stream's landing files into the ledger."""
+    """The asset that loads a stream's landing files into the ledger, or what is left to load of a day's hours."""
+    # Of today, hours are still to come.
+    of_hours = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+    by_hour = dg.AssetDep(hours_key(stream), partition_mapping=of_hours)
 
     @dg.asset(
         name=stream.asset_name,
         group_name="ingestion",
-        deps=[f"landing_{stream.name}"],
+        deps=[by_hour if loads_by_hour(stream) else f"landing_{stream.name}"],
         partitions_def=daily_partitions,
         backfill_policy=one_run_a_range,
         description=(
@@ -53,7 +63,7 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
         ),
         kinds={"duckdb", "parquet"},
         owners=OWNERS,
-        metadata={"dagster/column_schema": _column_schema(stream)},
+        metadata={"dagster/column_schema": column_schema(stream)},
         check_specs=[
             dg.AssetCheckSpec(
                 LEDGER_GATE,
@@ -80,8 +90,11 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
                 tell=context.log.info,
                 keep_late=partial(keep_late, settings, stream, day),
             )
+            if loads_by_hour(stream):
+                for hour in partition.hours:
+                    context.log_event(dg.AssetMaterialization(hours_key(stream), partition=hour_key(day, hour)))
             loaded[day.isoformat()] = partition
-            context.add_asset_metadata(_metadata(partition), partition_key=day.isoformat())
+            context.add_asset_metadata(loaded_metadata(partition), partition_key=day.isoformat())
             if partition.lines:
                 context.log.info(
                     f"{stream.name} {day}: {partition.lines:,} lines from {partition.files} files, "
@@ -100,6 +113,10 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
     return load
 
 
+def hours_key(stream: Stream) -> dg.AssetKey:
+    return dg.AssetKey(f"{stream.name}_by_hour")
+
+
 def _is_first_in_run(context: dg.AssetExecutionContext) -> bool:
     """Whether this is the first of the run's assets that load: what holds for all of them is told once."""
     loading = [stream for stream in STREAMS if dg.AssetKey(stream.asset_name) in context.selected_asset_keys]
@@ -108,7 +125,7 @@ def _is_first_in_run(context: dg.AssetExecutionContext) -> bool:
     return bool(loading) and bool(among) and loading[0].asset_name == among[0]
 
 
-def _metadata(partition: LedgerPartition) -> dict[str, dg.MetadataValue]:
+def loaded_metadata(partition: LedgerPartition) -> dict[str, dg.MetadataValue]:
     reasons = "\n".join(f"| {reason} | {count:,} |" for reason, count in partition.dead_letters.items())
     share = partition.dead_letter_count / partition.lines_left if partition.lines_left else 0.0
     kinds = "\n".join(f"| {kind} | {count:,} |" for kind, count in partition.found.items())
@@ -125,7 +142,7 @@ def _metadata(partition: LedgerPartition) -> dict[str, dg.MetadataValue]:
     }
 
 
-def _column_schema(stream: Stream) -> dg.TableSchema:
+def column_schema(stream: Stream) -> dg.TableSchema:
     described = {f.ledger_column: f.description for f in stream.fields} | {
         "source_file": "Landing file that the line came from.",
         "source_line": "Line in that file, from 1.",

@@ -11,7 +11,7 @@ from orchestration.lib.erasure.apply import apply_erasures, erasures_to_load
 from orchestration.lib.erasure.finish import finish_erasures
 from orchestration.lib.erasure.models import TRAINED_MODELS
 from orchestration.lib.locks import WAREHOUSE_POOL, warehouse_lock
-from orchestration.lib.names import APPLIED_ERASURES, ERASURE_JOB, ERASURE_REPORTS, LIVE_VIEW, RETENTION
+from orchestration.lib.names import APPLIED_ERASURES, ERASURE_JOB, ERASURE_REPORTS, HOURS_GROUP, LIVE_VIEW, RETENTION
 from orchestration.lib.warehouse import built_versions
 
 # Of the steps that could be done, Dagster does the one of the highest number first. The datasets have to come before
@@ -80,7 +80,7 @@ trained_models = dg.AssetSpec(
 erasure_job = dg.define_asset_job(
     ERASURE_JOB,
     selection=dg.AssetSelection.all()
-    - dg.AssetSelection.groups("landing", "ingestion")
+    - dg.AssetSelection.groups("landing", "ingestion", HOURS_GROUP)
     - dg.AssetSelection.assets(RETENTION)
     - dg.AssetSelection.checks_for_assets(LIVE_VIEW),
     description="Applies the erasures that have landed, builds what rests on the changed days, and reports.",

@@ -25,7 +25,9 @@ from orchestration.lib.erasure.tombstones import tombstone
 from orchestration.lib.erasure.withdrawal import REASON, versions_that_hold, withdraw
 from orchestration.lib.follow.locks import let_go
 from orchestration.lib.landing import landed_days, landing_files
-from orchestration.lib.ledger import check_keys, fingerprint, ledger_metadata, ledger_path, load_partition
+from orchestration.lib.ledger import check_keys, fingerprint, load_partition
+from orchestration.lib.ledger_metadata import ledger_metadata
+from orchestration.lib.ledger_parts import full_paths
 from orchestration.lib.privacy.pseudonyms import Pseudonyms
 from orchestration.lib.retention.findings import forget_findings
 from orchestration.lib.retention.policy import load_policy
@@ -132,11 +134,11 @@ def _find(settings: Settings, erasure: Erasure, user_id: str) -> tuple[Plan, Sea
             named: Iterable[Line]
             # A file is looked through as a whole first, and only the lines of one that names them are looked at.
             if files is None:
-                path = Path(ledger.full(ledger_path(stream.name, day)))
-                named = ledgered.lines_that_name(settings, stream, day, names) if search.is_in(path) else ()
+                may_name = [p for p in full_paths(ledger, stream.name, [day]) if search.is_in(Path(p))]
+                named = ledgered.lines_that_name(settings, stream, day, may_name, names)
             else:
-                may_name = [f for f in files if not landing.is_local or search.is_in(Path(landing.full(f.stored.path)))]
-                named = landed.lines_that_name(settings, stream.name, day, may_name, names)
+                read = [f for f in files if not landing.is_local or search.is_in(Path(landing.full(f.stored.path)))]
+                named = landed.lines_that_name(settings, stream.name, day, read, names)
             plan.lines += [line for line in named if (line.source_file, line.source_line) not in erased]
     return plan, search
 
@@ -174,7 +176,7 @@ def _rewrite(
         stream = _stream(name)
         if has_landing and _is_whole(settings, stream, day):
             note = partial(keep_late, settings, stream, day)
-            load_partition(settings, stream, day, tell=tell, is_locked=True, keep_late=note)
+            load_partition(settings, stream, day, tell=tell, is_locked=True, keep_late=note, again=True)
         elif plan:
             ledgered.rewrite(settings, stream, day, plan.of(stream.name, day), names, plan.erasure_id)
     if plan:
@@ -184,7 +186,7 @@ def _rewrite(
 def _is_whole(settings: Settings, stream: Stream, day: date) -> bool:
     """Whether every landing file that the ledger has lines of is there: a load would lose the lines of others."""
     told = ledger_metadata(settings, stream, "landing_files").get(day, "[]")
-    here = {f.stored.name for f in landing_files(Store(settings.landing_url), stream.name, day)}
+    here = {f.name for f in landing_files(Store(settings.landing_url), stream.name, day)}
     return landed.names_in(told) <= here
 
 

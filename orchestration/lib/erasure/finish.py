@@ -22,7 +22,8 @@ from orchestration.lib.erasure.report import Verification, make_report, write_re
 from orchestration.lib.erasure.search import Search
 from orchestration.lib.erasure.steps import reached
 from orchestration.lib.landing import landed_days, landing_files
-from orchestration.lib.ledger import fingerprint, ledger_metadata, ledger_versions
+from orchestration.lib.ledger import fingerprint
+from orchestration.lib.ledger_metadata import ledger_metadata, ledger_versions
 from orchestration.lib.privacy.pseudonym_map import forget
 from orchestration.lib.settings import Settings, StateError
 from orchestration.lib.store import Store

@@ -29,7 +29,7 @@ from orchestration.lib.landing import (
     decompressed,
     landing_files,
 )
-from orchestration.lib.ledger import ledger_metadata
+from orchestration.lib.ledger_metadata import ledger_metadata
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
@@ -45,7 +45,7 @@ def loaded_files(settings: Settings, stream: Stream) -> dict[date, list[LandingF
     landing = Store(settings.landing_url)
     found: dict[date, list[LandingFile] | None] = {}
     for day, told in ledger_metadata(settings, stream, "landing_files").items():
-        here = {(f.stored.name, f.stored.bytes): f for f in landing_files(landing, stream.name, day)}
+        here = {(f.name, f.stored.bytes): f for f in landing_files(landing, stream.name, day)}
         loaded = [(name, size) for name, size in json.loads(told)]
         found[day] = [here[one] for one in loaded] if all(one in here for one in loaded) else None
     return found

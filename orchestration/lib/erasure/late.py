@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orchestration.contracts.fields import Stream
 from orchestration.lib.erasure.tombstones import Late
+from orchestration.lib.landing import hour_of
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
@@ -16,9 +17,13 @@ UNDER_WAY = ".erasing"
 
 
 def keep_late(settings: Settings, stream: Stream, day: date, late: Sequence[Late]) -> None:
-    """Notes the lines whose tombstones the ledger is about to get, and whose landing file still has them."""
+    """Notes the lines whose tombstones the ledger is about to get, and whose landing file still has them.
+
+    Hours are loaded one by one, and no note may take the place of another's.
+    """
+    hour = min(hour_of(one.source_file) for one in late)
     Store(str(settings.data_dir)).write_json(
-        f"{UNDER_WAY}/late-{stream.name}-{day}.json",
+        f"{UNDER_WAY}/late-{stream.name}-{day}-{hour:02}.json",
         {"stream": stream.name, "day": str(day), "lines": [asdict(one) for one in late]},
         scratch=settings.data_dir / ".scratch",
     )

@@ -16,17 +16,22 @@ from orchestration.lib.erasure.names import Names
 from orchestration.lib.erasure.plan import ERASE, SCRUB, Line
 from orchestration.lib.erasure.tombstones import ERASED, entomb
 from orchestration.lib.landing import CHUNK_LINES
-from orchestration.lib.ledger import ledger_path
+from orchestration.lib.landing import landing_files as landed_files
+from orchestration.lib.ledger import rows_of_files
+from orchestration.lib.ledger_parts import day_of, parts_of
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
 _OF_LINES = ("source_file", "dead_letter_reason", "dead_letter_detail")
 
 
-def lines_that_name(settings: Settings, stream: Stream, day: date, names: Names) -> list[Line]:
-    """The lines of a day's ledger file in any of whose texts an id stands."""
-    path = Path(Store(settings.ledger_url).full(ledger_path(stream.name, day)))
-    rows_of_day = parquet_files.read([path], options="hive_partitioning = false")
+def lines_that_name(
+    settings: Settings, stream: Stream, day: date, paths: Sequence[str | Path], names: Names
+) -> list[Line]:
+    """The lines of a day's ledger files, or some of them, in any of whose texts an id stands."""
+    if not paths:
+        return []
+    rows_of_day = rows_of_files(settings, [str(path) for path in paths], options="hive_partitioning = false")
     found = []
     with connect(settings) as connection:
         schema = connection.execute(f"from {rows_of_day} limit 0").to_arrow_table().schema
@@ -47,12 +52,19 @@ def lines_that_name(settings: Settings, stream: Stream, day: date, names: Names)
 def rewrite(
     settings: Settings, stream: Stream, day: date, lines: Sequence[Line], names: Names, erasure_id: str
 ) -> bool:
-    """Puts tombstones into a day's file, and takes the names out of other lines; False where there is nothing to do."""
-    ledger = Store(settings.ledger_url)
-    path = Path(ledger.full(ledger_path(stream.name, day)))
+    """Puts tombstones into a day's files, and takes names out of other lines; False where there is nothing to do."""
     wanted = {(line.source_file, line.source_line): line.what for line in lines}
+    parts = parts_of(Store(settings.ledger_url), stream.name, day)
+    return any([_rewrite(settings, stream, part, wanted, names, erasure_id) for part in parts])
+
+
+def _rewrite(
+    settings: Settings, stream: Stream, part: str, wanted: Mapping[tuple[str, int], str], names: Names, erasure_id: str
+) -> bool:
+    ledger = Store(settings.ledger_url)
+    path = Path(ledger.full(part))
     told = parquet_files.metadata_of(settings, path)
-    told["landing_files"] = _sizes_now(settings, stream, day, told["landing_files"])
+    told["landing_files"] = _sizes_now(settings, stream, day_of(part), told["landing_files"])
     told["ledger_version"] = _digest(f"{told['ledger_version']}\n{erasure_id}")
     changed: list[bool] = []
 
@@ -69,7 +81,7 @@ def rewrite(
             settings, beside, first.schema, chain([first], tables), metadata=lambda: told, row_group_size=CHUNK_LINES
         )
         if any(changed):
-            parquet_files.put(settings, ledger, beside, ledger_path(stream.name, day))
+            parquet_files.put(settings, ledger, beside, part)
     return any(changed)
 
 
@@ -93,7 +105,7 @@ def _without(rows: pa.Table, wanted: Mapping[tuple[str, int], str], names: Names
 def _sizes_now(settings: Settings, stream: Stream, day: date, landing_files: str) -> str:
     """What the file was loaded from, with the sizes that the landing files have after they were rewritten."""
     landing = Store(settings.landing_url)
-    now = {f.name: f.bytes for f in landing.files(f"{stream.name}/dt={day}")}
+    now = {f.name: f.stored.bytes for f in landed_files(landing, stream.name, day)}
     return json.dumps([[name, now.get(name, size)] for name, size in json.loads(landing_files)], ensure_ascii=False)
 
 

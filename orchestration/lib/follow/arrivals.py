@@ -12,7 +12,8 @@ from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib.duck import connect
 from orchestration.lib.follow.state import rows_of_days
 from orchestration.lib.landing import LandingFile, landing_files
-from orchestration.lib.ledger import arrow_schema, ledger_metadata
+from orchestration.lib.ledger import arrow_schema
+from orchestration.lib.ledger_metadata import ledger_metadata
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 
@@ -56,13 +57,13 @@ def new_files(settings: Settings, days: Sequence[date], known: Known) -> list[Ar
     for day in days:
         for stream in STREAMS:
             files = landing_files(landing, stream.name, day)
-            here = {file.stored.name: file.stored.bytes for file in files}
+            here = {file.name: file.stored.bytes for file in files}
             before = known.get((stream.name, day), {})
             changed = [n for n, size in before.items() if n != OF_LEDGER and here.get(n) != size]
             if changed or (OF_LEDGER in before and files):
                 name = (changed or list(here))[0]
                 raise Outdated(f"landing/{stream.name}/dt={day}/{name} is not what was taken in before")
-            found += [Arrival(stream, day, file) for file in files if file.stored.name not in before]
+            found += [Arrival(stream, day, file) for file in files if file.name not in before]
     return found
 
 
@@ -96,7 +97,7 @@ def files_table(settings: Settings, arrivals: Sequence[Arrival]) -> pa.Table:
             {
                 "stream": one.stream.name,
                 "day": one.day,
-                "name": one.file.stored.name,
+                "name": one.file.name,
                 "bytes": one.file.stored.bytes,
                 "source_file": one.file.source_file,
                 "landed_at": landed_at(landing, one.file.stored.path) or now,

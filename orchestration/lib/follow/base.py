@@ -13,7 +13,7 @@ from orchestration.lib.build_window import stale_days
 from orchestration.lib.follow.models import Models
 from orchestration.lib.landing import landed_days
 from orchestration.lib.late_landings import late_landings
-from orchestration.lib.ledger import ledger_versions
+from orchestration.lib.ledger_metadata import ledger_versions
 from orchestration.lib.locks import WarehouseBusy, warehouse_lock
 from orchestration.lib.partitions import today
 from orchestration.lib.privacy.guard import Guard

@@ -12,10 +12,11 @@ import duckdb
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
 from orchestration.contracts.json_schema import STREAMS
-from orchestration.lib import encryption, parquet_files
+from orchestration.lib import encryption
 from orchestration.lib.follow.locks import live_folder
 from orchestration.lib.follow.models import Models
-from orchestration.lib.ledger import ledger_path, rows_of_files
+from orchestration.lib.ledger import rows_of_files
+from orchestration.lib.ledger_parts import full_paths
 from orchestration.lib.ledger_sql import ledger_columns
 from orchestration.lib.names import LIVE
 from orchestration.lib.settings import Settings
@@ -131,7 +132,6 @@ def _create_bookkeeping(connection: duckdb.DuckDBPyConnection) -> None:
 def rows_of_days(settings: Settings, stream: Stream, days: Sequence[date]) -> str:
     """SQL for the ledger's rows of some days that it has, with every column of today's schema."""
     ledger = Store(settings.ledger_url)
-    paths = [ledger.full(ledger_path(stream.name, day)) for day in days]
-    there = [path for path in paths if parquet_files.is_there(path)]
+    there = full_paths(ledger, stream.name, days)
     shape = f"from {empty_rows(ledger_shape(stream))}"
     return f"({shape} union all by name from {rows_of_files(settings, there)})" if there else f"({shape})"

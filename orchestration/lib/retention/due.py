@@ -14,7 +14,7 @@ import pyarrow as pa
 from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
 from orchestration.contracts.json_schema import STREAMS
-from orchestration.lib.ledger import ledger_metadata_by_key
+from orchestration.lib.ledger_metadata import ledger_metadata_by_key
 from orchestration.lib.privacy.policy import load_policy
 from orchestration.lib.retention.ledger_texts import ALL, NO_TEXTS, TEXTS, Going
 from orchestration.lib.retention.policy import RetentionPolicy

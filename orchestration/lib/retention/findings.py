@@ -15,7 +15,7 @@ import pyarrow as pa
 from orchestration.lib import parquet_files
 from orchestration.lib.duck import connect
 from orchestration.lib.erasure.names import Names
-from orchestration.lib.ledger import LEDGER_FILE
+from orchestration.lib.ledger_parts import LEDGER_FILE
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 

@@ -9,7 +9,8 @@ from orchestration.lib.erasure.known import is_complete, received_erasures
 from orchestration.lib.erasure.landed import lines_that_name, loaded_files
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.landing import expired_files, landed_days, landing_files, note_expired
-from orchestration.lib.ledger import fingerprint, ledger_metadata
+from orchestration.lib.ledger import fingerprint
+from orchestration.lib.ledger_metadata import ledger_metadata
 from orchestration.lib.retention.policy import RetentionPolicy
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
@@ -45,7 +46,7 @@ def expire_landing_files(
         for day in (one for one in landed_days(landing, stream.name) if one < oldest):
             files = landing_files(landing, stream.name, day)
             # A kill may have left some of those that were to go.
-            was_under_way = {file.stored.name for file in files} < set(expired_files(landing, stream.name, day))
+            was_under_way = {file.name for file in files} < set(expired_files(landing, stream.name, day))
             if not (was_under_way or loaded.get(day) == fingerprint(files)) or (
                 stream.name == "erasures" and day in waits_for_erasure
             ):
@@ -58,7 +59,7 @@ def expire_landing_files(
                 of_stream.held += len(files)
             else:
                 if files and not was_under_way:
-                    note_expired(landing, stream.name, day, [file.stored.name for file in files])
+                    note_expired(landing, stream.name, day, [file.name for file in files])
                 for file in files:
                     landing.fs.rm(landing.full(file.stored.path))
                 of_stream.files += len(files)

@@ -13,7 +13,7 @@ from orchestration.lib import parquet_files
 from orchestration.lib.duck import connect
 from orchestration.lib.field_sql import quote
 from orchestration.lib.landing import CHUNK_LINES
-from orchestration.lib.ledger import ledger_path
+from orchestration.lib.ledger_parts import parts_of
 from orchestration.lib.retention.text_fields import TEXT_EXPIRED, TextField, hashed_input, raw_left, text_fields
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
@@ -41,13 +41,20 @@ ALL = Going("true")
 
 
 def write_without_texts(settings: Settings, stream: Stream, day: date, going: Going, *, left: str) -> None:
-    """Writes a day's file anew, in one step, without the texts that go.
+    """Writes a day's files anew, each in one step, without the texts that go.
 
     `left` names what is left, so that nobody does it again.
     """
+    for part in parts_of(Store(settings.ledger_url), stream.name, day):
+        _write_without_texts(settings, stream, part, going, left)
+
+
+def _write_without_texts(settings: Settings, stream: Stream, part: str, going: Going, left: str) -> None:
     ledger = Store(settings.ledger_url)
-    path = ledger.full(ledger_path(stream.name, day))
+    path = ledger.full(part)
     told = parquet_files.metadata_of(settings, path)
+    if told.get(TEXTS) == left:  # a kill came between the hours of a day
+        return
     version = told["ledger_version"]
     told |= {TEXTS: left, BEFORE: version, LOADED: told.get(LOADED, version)}
     told["ledger_version"] = hashlib.sha256(f"{version}\n{TEXTS}: {left}".encode()).hexdigest()[:16]
@@ -57,7 +64,7 @@ def write_without_texts(settings: Settings, stream: Stream, day: date, going: Go
         parquet_files.write(
             settings, beside, first.schema, chain([first], tables), metadata=lambda: told, row_group_size=CHUNK_LINES
         )
-        parquet_files.put(settings, ledger, beside, ledger_path(stream.name, day))
+        parquet_files.put(settings, ledger, beside, part)
 
 
 def without_texts(stream: Stream, columns: list[str], going: Going) -> str:

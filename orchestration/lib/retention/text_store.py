@@ -15,7 +15,8 @@ from orchestration.lib import parquet_files
 from orchestration.lib.duck import connect
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.landing import CHUNK_LINES
-from orchestration.lib.ledger import LEDGER_FILE, ledger_path
+from orchestration.lib.ledger import rows_of_files
+from orchestration.lib.ledger_parts import LEDGER_FILE, full_paths
 from orchestration.lib.retention.ledger_texts import Going
 from orchestration.lib.retention.text_fields import text_fields
 from orchestration.lib.settings import Settings
@@ -40,7 +41,7 @@ def stored_days(settings: Settings) -> dict[date, str]:
 
 def keep_inputs(settings: Settings, day: date, going: Going) -> None:
     """Writes the inputs of the lines that are about to lose them, and those that the day's file has already."""
-    lines = _read(Store(settings.ledger_url).full(ledger_path(INFERENCES.name, day)))
+    lines = _lines(settings, day)
     has_text = text_fields(INFERENCES)["input"].has_text
     rows = f"select sha256(input) as text_sha256, input from {lines} where ({going.lines}) and {has_text}"
     if day in stored_days(settings):
@@ -57,7 +58,7 @@ def keep_inputs(settings: Settings, day: date, going: Going) -> None:
 def forget_inputs(settings: Settings, names: Names) -> None:
     """Leaves the inputs that a line of the ledger still names, without the ids of erased people."""
     for day in stored_days(settings):
-        lines = _read(Store(settings.ledger_url).full(ledger_path(INFERENCES.name, day)))
+        lines = _lines(settings, day)
         with connect(settings) as connection:
             named = f"select {_HASH_OF_LINE} as text_sha256 from {lines}"
             rows = connection.execute(
@@ -84,6 +85,11 @@ def remove_inputs(settings: Settings, day: date) -> None:
 
 def _full(settings: Settings, day: date) -> str:
     return Store(str(settings.data_dir)).full(path_of(day))
+
+
+def _lines(settings: Settings, day: date) -> str:
+    paths = full_paths(Store(settings.ledger_url), INFERENCES.name, [day])
+    return rows_of_files(settings, paths, options="hive_partitioning = false")
 
 
 def _read(path: str) -> str:

@@ -13,14 +13,15 @@ import duckdb
 
 from orchestration.contracts.inference import INFERENCES
 from orchestration.contracts.json_schema import STREAMS
-from orchestration.lib import parquet_files
 from orchestration.lib.build_window import stale_days
 from orchestration.lib.erasure import ledgered
 from orchestration.lib.erasure.apply import person_ids
 from orchestration.lib.erasure.compact import write_warehouse_anew
 from orchestration.lib.erasure.names import Names
 from orchestration.lib.landing import landing_files
-from orchestration.lib.ledger import ledger_metadata_by_key, ledger_path, ledger_versions
+from orchestration.lib.ledger import rows_of_files
+from orchestration.lib.ledger_metadata import ledger_metadata_by_key, ledger_versions
+from orchestration.lib.ledger_parts import full_paths
 from orchestration.lib.retention import findings, text_store
 from orchestration.lib.retention.due import Due, due_texts
 from orchestration.lib.retention.ledger_texts import BEFORE, NO_TEXTS, TEXTS, Going, write_without_texts
@@ -91,11 +92,15 @@ def held_users(settings: Settings, policy: RetentionPolicy) -> Names:
 
 def _is_held(settings: Settings, policy: RetentionPolicy, due: Due, users: Names) -> bool:
     hold = policy.hold
-    return (
-        due.stream.name in hold.streams
-        or due.day in hold.days
-        or (bool(users.ids) and bool(ledgered.lines_that_name(settings, due.stream, due.day, users)))
-    )
+    if due.stream.name in hold.streams or due.day in hold.days:
+        return True
+    if not users.ids:
+        return False
+    return bool(ledgered.lines_that_name(settings, due.stream, due.day, _files(settings, due), users))
+
+
+def _files(settings: Settings, due: Due) -> list[str]:
+    return full_paths(Store(settings.ledger_url), due.stream.name, [due.day])
 
 
 def _take_out(settings: Settings, due: Sequence[Due], *, tell: Tell) -> None:
@@ -119,11 +124,10 @@ def _note_lines(settings: Settings, connection: duckdb.DuckDBPyConnection, due: 
     """Makes the table `going` of the lines whose texts go."""
     for name, table in going.tables.items():
         connection.register(name, table)
-    path = Store(settings.ledger_url).full(ledger_path(due.stream.name, due.day))
     request_id = "request_id" if due.stream is INFERENCES else "null::varchar as request_id"
     connection.execute(
         f"create or replace temp table going as select date '{due.day}' as received_date, source_file, source_line, "
-        f"{request_id} from {parquet_files.read([path], options='hive_partitioning = false')} "
+        f"{request_id} from {rows_of_files(settings, _files(settings, due), options='hive_partitioning = false')} "
         f"where dead_letter_reason is null and ({going.lines})"
     )
 
@@ -146,13 +150,21 @@ def _finish(settings: Settings, *, tell: Tell) -> None:
 
 
 def _ahead(settings: Settings) -> Iterable[tuple[str, date, str, str]]:
-    """The days that are built from the ledger as it was before their texts went, with both versions."""
+    """The days that are built from the ledger as it was before their texts went, with both versions.
+
+    Of a day in hours some may have been cleared before a kill, and the others not.
+    """
     built = built_versions(settings)
     for place, stream in enumerate(STREAMS):
         told = ledger_metadata_by_key(settings, stream, ("ledger_version", BEFORE))
         for day, before in sorted(told[BEFORE].items()):
-            if built.get(day, ("",) * len(STREAMS))[place] == before:
-                yield stream.name, day, before, told["ledger_version"][day]
+            was, now = built.get(day, ("",) * len(STREAMS))[place], told["ledger_version"][day]
+            of_files = [versions.split("+") for versions in (was, before, now)]
+            is_known = len({len(versions) for versions in of_files}) == 1 and all(
+                one in either for one, *either in zip(*of_files, strict=True)
+            )
+            if was != now and is_known:
+                yield stream.name, day, was, now
 
 
 def _forget_orphans(settings: Settings) -> None:

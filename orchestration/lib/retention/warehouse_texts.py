@@ -10,9 +10,10 @@ from datetime import date
 
 import duckdb
 
-from orchestration.lib import encryption, parquet_files
+from orchestration.lib import encryption
 from orchestration.lib.duck import connect
-from orchestration.lib.ledger import ledger_path
+from orchestration.lib.ledger import rows_of_files
+from orchestration.lib.ledger_parts import full_paths
 from orchestration.lib.recipe.source_columns import ROW_HASH, described_columns
 from orchestration.lib.retention.text_fields import TEXT_EXPIRED
 from orchestration.lib.row_hash import identifier
@@ -61,8 +62,8 @@ def clear_texts(settings: Settings, days: Sequence[tuple[str, date, str, str]]) 
 
 
 def _clear(connection: duckdb.DuckDBPyConnection, settings: Settings, stream: str, day: date) -> None:
-    file = Store(settings.ledger_url).full(ledger_path(stream, day))
-    rows = parquet_files.read([file], options="hive_partitioning = false")
+    files = full_paths(Store(settings.ledger_url), stream, [day])
+    rows = rows_of_files(settings, files, options="hive_partitioning = false")
     connection.execute(f"create or replace temp table lines as from {rows}")
     connection.execute(
         "create or replace temp table gone as "
