@@ -29,6 +29,15 @@ FURTHER = ("one dataset", "all datasets")
 RESULT = Path(__file__).parent / "results" / "one_day.json"
 
 
+def land(root: Path, *, inferences: int, feedback: int) -> Path:
+    """A data folder with one day, as an earlier benchmark in the same folder has made it, or new."""
+    folder = root / f"landed-{inferences}-{feedback}"
+    if not folder.exists():
+        write_landing(root / "landing-now", DAY, inferences=inferences, feedback=feedback)
+        (root / "landing-now").rename(folder)
+    return folder
+
+
 def run_day(root: Path, landed: Path, name: str, *, memory_limit: str, settings: dict[str, str]) -> dict[str, Any]:
     """One run on the data folder of its name, which shares the landing files; what it cost, by step as well."""
     data_dir = root / name
@@ -66,26 +75,24 @@ def main() -> None:
     limit = given.memory_limit
     with working_folder(given.folder) as root:
         recipes, privacy = root / "recipes", root / "privacy.yml"
-        recipes.mkdir()
+        recipes.mkdir(exist_ok=True)
         shutil.copy(REPOSITORY / "recipes" / "feedback.yml", recipes)
         privacy.write_text(yaml.safe_dump(KEEP_ALL), encoding="utf-8")
         one, unmasked = {"FEEDBACK_RECIPES": str(recipes)}, {"FEEDBACK_PRIVACY": str(privacy)}
-        size = write_landing(root / "day", DAY, inferences=given.inferences, feedback=given.feedback)
-        write_landing(root / "single", DAY, inferences=1, feedback=1)
+        day, single = (land(root, inferences=n, feedback=of) for n, of in ((given.inferences, given.feedback), (1, 1)))
+        size = sum(file.stat().st_size for file in day.rglob("*.jsonl"))
         print(f"landed {given.inferences:,} inferences and {given.feedback:,} feedback events, {size / 1e6:,.0f} MB")
-        run_day(root, root / "single", "warm-up", memory_limit=limit, settings=one)  # the page cache, dbt's manifest
-        fixed = run_day(root, root / "single", "fixed", memory_limit=limit, settings=one)
-        told = {COMPARED: run_day(root, root / "day", COMPARED, memory_limit=limit, settings=one | unmasked)}
+        run_day(root, single, "warm-up", memory_limit=limit, settings=one)  # the page cache, dbt's manifest
+        fixed = run_day(root, single, "fixed", memory_limit=limit, settings=one)
+        told = {COMPARED: run_day(root, day, COMPARED, memory_limit=limit, settings=one | unmasked)}
         columns = columns_of(root / COMPARED)
-        floor = run_floor(root / "day", DAY, root / "floor", memory_limit=limit, columns=columns)
+        floor = run_floor(day, DAY, root / "floor", memory_limit=limit, columns=columns)
         rows = same_rows(root / COMPARED / "warehouse.duckdb", root / "floor")
         print("floor", floor, rows, flush=True)
         for folder in (COMPARED, "floor", "warm-up", "fixed"):
             shutil.rmtree(root / folder)
         for name in given.runs:
-            told[name] = run_day(
-                root, root / "day", name, memory_limit=limit, settings=one if name == "one dataset" else {}
-            )
+            told[name] = run_day(root, day, name, memory_limit=limit, settings=one if name == "one dataset" else {})
             shutil.rmtree(root / name)
     for run in told.values():
         for kind, of_floor in (("seconds", floor.seconds), ("cpu_seconds", floor.cpu_seconds)):
