@@ -50,8 +50,8 @@ def landing_folders(data_dir: Path, day: date) -> dict[str, Path]:
     return folders
 
 
-def write_landing(data_dir: Path, day: date, *, inferences: int, feedback: int) -> int:
-    """Writes one day of both streams as JSONL; returns the bytes written."""
+def write_landing(data_dir: Path, day: date, *, inferences: int, feedback: int) -> None:
+    """Writes one day of both streams as JSONL."""
     folders = landing_folders(data_dir, day)
     step = max(1, inferences // feedback)
     with duckdb.connect() as connection:
@@ -89,4 +89,3 @@ def write_landing(data_dir: Path, day: date, *, inferences: int, feedback: int) 
             ) to '{folders["feedback"]}/events.jsonl' (format json)
             """
         )
-    return sum(file.stat().st_size for folder in folders.values() for file in folder.iterdir())

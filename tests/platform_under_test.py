@@ -20,9 +20,11 @@ from orchestration.lib.settings import REPOSITORY
 
 
 @cache
-def _one_recipe() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="one-recipe-"))
-    shutil.copy(REPOSITORY / "recipes" / "feedback.yml", folder)
+def recipes_of(*names: str) -> Path:
+    """A folder with some of the shipped recipes, to be read."""
+    folder = Path(tempfile.mkdtemp(prefix="recipes-"))
+    for name in names:
+        shutil.copy(REPOSITORY / "recipes" / f"{name}.yml", folder)
     return folder
 
 
@@ -44,7 +46,7 @@ class Platform:
     @classmethod
     def with_one_dataset(cls, data_dir: Path, settings: Mapping[str, str] | None = None) -> "Platform":
         """For tests that ask for tables: publishing every recipe's dataset is half of a range's cost."""
-        return cls(data_dir, {"FEEDBACK_RECIPES": str(_one_recipe()), **(settings or {})})
+        return cls(data_dir, {"FEEDBACK_RECIPES": str(recipes_of("feedback")), **(settings or {})})
 
     @contextmanager
     def environment(self) -> Iterator[None]:

@@ -21,7 +21,7 @@ from orchestration.lib.erasure.events import land_erasure
 from orchestration.lib.erasure.steps import STEPS
 from orchestration.lib.settings import REPOSITORY, Settings
 from tests.erasure_world import DAYS, ERASE, NAMESAKE, PERSON, contents, land_world, planted
-from tests.platform_under_test import Platform
+from tests.platform_under_test import Platform, recipes_of
 from tests.processes import environment, is_killed
 from tests.traffic import land
 
@@ -35,11 +35,8 @@ _APPLY = STEPS[: STEPS.index("applied") + 1]
 
 
 @pytest.fixture(scope="module")
-def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("recipes")
-    for name in RECIPES:
-        shutil.copy2(REPOSITORY / "recipes" / f"{name}.yml", folder)
-    return folder
+def recipes() -> Path:
+    return recipes_of(*RECIPES)
 
 
 @pytest.fixture(scope="module")

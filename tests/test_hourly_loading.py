@@ -14,10 +14,10 @@ import pytest
 from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib.late_landings import late_landings
 from orchestration.lib.ledger_parts import HOURLY_STREAMS, hour_of_part, parts_of
-from orchestration.lib.settings import REPOSITORY, Settings
+from orchestration.lib.settings import Settings
 from orchestration.lib.store import Store
 from tests.erasure_world import DAYS, PERSON, contents, land_world
-from tests.platform_under_test import Platform
+from tests.platform_under_test import Platform, recipes_of
 from tests.processes import is_killed
 from tests.test_erasure import LEFT
 from tests.traffic import inference, into_hours, land, thumbs
@@ -55,11 +55,8 @@ def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("recipes")
-    for name in RECIPES:
-        shutil.copy2(REPOSITORY / "recipes" / f"{name}.yml", folder)
-    return folder
+def recipes() -> Path:
+    return recipes_of(*RECIPES)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -40,7 +40,6 @@ from orchestration.lib.landing import (
 )
 from orchestration.lib.ledger_parts import (
     ANY_FILE,
-    HOURLY_STREAMS,
     all_parts,
     check_newest_key,
     day_of,
@@ -48,6 +47,7 @@ from orchestration.lib.ledger_parts import (
     is_by_hour,
     ledger_path,
     loaded_hours,
+    loads_by_hour,
 )
 from orchestration.lib.ledger_sql import ledger_columns, ledger_query
 from orchestration.lib.line_parser import LineParser
@@ -130,12 +130,10 @@ def load_partition(
     load = _Load(settings, stream, day, holder, tell, is_locked, keep_late)
     if not _loads_by_hour(settings, stream, day):
         return load.part(None)
-    ledger = Store(settings.ledger_url)
-    hours = loaded_hours(ledger, stream.name, day)
+    hours = loaded_hours(Store(settings.ledger_url), stream.name, day)
     if not again:
-        files = landing_files(Store(settings.landing_url), stream.name, day)
         # The last one closes the day, whether or not there is anything in it.
-        hours |= {LAST_HOUR, *(hour_of(file.source_file) for file in files)}
+        hours |= {LAST_HOUR, *(hour_of(file.source_file) for file in load.landed)}
     return _together([load.part(hour, only_changed=not again) for hour in sorted(hours)])
 
 
@@ -161,7 +159,7 @@ def load_hour(
 def _loads_by_hour(settings: Settings, stream: Stream, day: date) -> bool:
     """Whether a day is loaded by the hour: as it was before, or as the setting says."""
     before = is_by_hour(Store(settings.ledger_url), stream.name, day)
-    return before if before is not None else settings.loads_by_hour and stream in HOURLY_STREAMS
+    return before if before is not None else loads_by_hour(settings, stream)
 
 
 @dataclass(frozen=True)
@@ -180,13 +178,28 @@ class _Load:
     def guard(self) -> Guard:
         return Guard.of(self.settings, self.stream)
 
+    @cached_property
+    def landed(self) -> list[LandingFile]:
+        """The day's landing files, looked up once for all its hours. Raises LedgerError where lines would be lost."""
+        landing = Store(self.settings.landing_url)
+        _refuse_no_hours(landing, self.stream, self.day)
+        files = landing_files(landing, self.stream.name, self.day)
+        _refuse_a_part(landing, self.stream, self.day, files)
+        return files
+
+    def files(self, hour: int | None) -> list[LandingFile]:
+        """Those of the day, or of an hour of it."""
+        if hour is None:
+            return self.landed
+        of_hour = (file for file in self.landed if hour_of(file.source_file) == hour)
+        return [replace(file, index=index) for index, file in enumerate(of_hour)]
+
     def part(self, hour: int | None, *, only_changed: bool = False) -> LedgerPartition:
         """Loads the day, or an hour of it, into its file."""
         settings, stream, day = self.settings, self.stream, self.day
         landing, ledger = Store(settings.landing_url), Store(settings.ledger_url)
-        _refuse_no_hours(landing, stream, day)
-        of_day, target = landing_files(landing, stream.name, day), ledger_path(stream.name, day, hour)
-        kept = _loaded_before(settings, ledger, stream, target) if not of_day else None
+        target = ledger_path(stream.name, day, hour)
+        kept = _loaded_before(settings, ledger, stream, target) if not self.landed else None
         if kept and hour is not None and not kept.lines:
             return kept
         if kept and kept.lines:
@@ -196,8 +209,7 @@ class _Load:
                 "stay in the ledger as they were read; put the files back to have them read again"
             )
             return kept
-        _refuse_a_part(landing, stream, day, of_day)
-        files = of_day if hour is None else landing_files(landing, stream.name, day, hour)
+        files = self.files(hour)
         if only_changed and (same := self._loaded_from(files, target)):
             return same
         reader = LineReader(landing, files, max_line_bytes=settings.max_line_bytes)
@@ -224,7 +236,8 @@ class _Load:
         if not parquet_files.is_there(path := ledger.full(target)):
             return None
         version = parquet_files.metadata_of(self.settings, path)["ledger_version"]
-        if version != _version(self.settings, self.guard, files):
+        query = parsing_query(self.stream, [f.source_file for f in files])
+        if version != _version(self.settings, self.guard, fingerprint(files), query):
             return None
         return _loaded_before(self.settings, ledger, self.stream, target)
 
@@ -352,7 +365,8 @@ def _write(settings: Settings, guard: Guard, files: list[LandingFile], reader: L
             LineParser(stack.enter_context(connect(settings, threads=1)), query)
             for _ in range(os.cpu_count() or 1 if files else 0)
         ]
-        landed, version = fingerprint(files), _version(settings, guard, files)
+        landed = fingerprint(files)
+        version = _version(settings, guard, landed, query)
         pool = stack.enter_context(ThreadPoolExecutor(max(1, len(workers))))
         parsed = _in_order(pool, workers, guard, reader.chunks())
         known = known_subjects(settings) if stream is not ERASURES else {}
@@ -375,10 +389,9 @@ def _write(settings: Settings, guard: Guard, files: list[LandingFile], reader: L
     return written
 
 
-def _version(settings: Settings, guard: Guard, files: list[LandingFile]) -> str:
+def _version(settings: Settings, guard: Guard, landed: str, query: str) -> str:
     """What tells a file of the ledger from others: what it was loaded from, and how."""
-    query = parsing_query(guard.stream, [f.source_file for f in files])
-    version = f"{fingerprint(files)}\n{query}\n{settings.max_line_bytes}\n{guard.fingerprint}"
+    version = f"{landed}\n{query}\n{settings.max_line_bytes}\n{guard.fingerprint}"
     return hashlib.sha256(version.encode()).hexdigest()[:16]
 
 

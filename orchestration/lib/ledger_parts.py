@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from orchestration.contracts.feedback import FEEDBACK
+from orchestration.contracts.fields import Stream
 from orchestration.contracts.inference import INFERENCES
 from orchestration.lib import parquet_files
 from orchestration.lib.landing import HOURS, LAST_HOUR, hour_of
@@ -19,6 +20,11 @@ ANY_FILE = "part-*.parquet"
 _HOUR_FILES = {f"part-hour-{hour:02}.parquet": hour for hour in HOURS}
 # Reviews and erasures are few.
 HOURLY_STREAMS = (INFERENCES, FEEDBACK)
+
+
+def loads_by_hour(settings: Settings, stream: Stream) -> bool:
+    """Whether days of a stream that are not loaded yet are loaded by the hour."""
+    return settings.loads_by_hour and stream in HOURLY_STREAMS
 
 
 def ledger_path(stream: str, day: date, hour: int | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import cache, partial
 from typing import Any
 
 import duckdb
@@ -167,6 +168,8 @@ class _Ledger:
     def __init__(self, settings: Settings, manifest: Mapping[str, Any], events: Sequence[Row]) -> None:
         self._then = {file["path"]: file for file in manifest["ledger_files"]}
         self._settings, self._store = settings, Store(settings.ledger_url)
+        # A day's files, looked up once for all its events.
+        self._parts = cache(partial(parts_of, self._store))
         self._versions: dict[str, str] = {}
         self._lines: set[tuple[str, int, str]] = set()
         with connect(settings, stores=(self._store,)) as connection:
@@ -190,7 +193,7 @@ class _Ledger:
             self._versions[path] = parquet_files.metadata_of(self._settings, url)["ledger_version"]
 
     def _part(self, event: Row) -> str | None:
-        return part_with(parts_of(self._store, event["stream"], event["received_date"]), event["source_file"])
+        return part_with(self._parts(event["stream"], event["received_date"]), event["source_file"])
 
     def proved(self, event: Row) -> Row:
         """An event with the places where it can be looked up."""

@@ -17,7 +17,7 @@ from orchestration.lib.check_results import check_result
 from orchestration.lib.erasure.late import keep_late
 from orchestration.lib.gates import LEDGER_GATE, open_gates
 from orchestration.lib.ledger import LedgerPartition, check_keys, load_partition
-from orchestration.lib.ledger_parts import HOURLY_STREAMS
+from orchestration.lib.ledger_parts import loads_by_hour
 from orchestration.lib.ledger_sql import ledger_columns
 from orchestration.lib.partitions import from_keys, hour_key
 from orchestration.lib.settings import Settings
@@ -28,11 +28,6 @@ RAW_IDS = (
 )
 
 
-def loads_by_hour(stream: Stream) -> bool:
-    """Whether a stream's hours have assets of their own (hours.py)."""
-    return Settings.from_env().loads_by_hour and stream in HOURLY_STREAMS
-
-
 def landing_asset(stream: Stream) -> dg.AssetSpec:
     """The files as the producers write them: not ours to make, but where the graph begins."""
     return dg.AssetSpec(
@@ -41,12 +36,13 @@ def landing_asset(stream: Stream) -> dg.AssetSpec:
         description=f"Landing files of the {stream.name} stream, one folder a received date. {stream.description}",
         kinds={"json", "file"},
         owners=OWNERS,
-        partitions_def=hourly_partitions if loads_by_hour(stream) else daily_partitions,
+        partitions_def=hourly_partitions if loads_by_hour(Settings.from_env(), stream) else daily_partitions,
     )
 
 
 def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
     """The asset that loads a stream's landing files into the ledger, or what is left to load of a day's hours."""
+    has_hours = loads_by_hour(Settings.from_env(), stream)  # in assets of their own (hours.py)
     # Of today, hours are still to come.
     of_hours = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
     by_hour = dg.AssetDep(hours_key(stream), partition_mapping=of_hours)
@@ -54,7 +50,7 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
     @dg.asset(
         name=stream.asset_name,
         group_name="ingestion",
-        deps=[by_hour if loads_by_hour(stream) else f"landing_{stream.name}"],
+        deps=[by_hour if has_hours else f"landing_{stream.name}"],
         partitions_def=daily_partitions,
         backfill_policy=one_run_a_range,
         description=(
@@ -90,7 +86,7 @@ def ledger_asset(stream: Stream) -> dg.AssetsDefinition:
                 tell=context.log.info,
                 keep_late=partial(keep_late, settings, stream, day),
             )
-            if loads_by_hour(stream):
+            if has_hours:
                 for hour in partition.hours:
                     context.log_event(dg.AssetMaterialization(hours_key(stream), partition=hour_key(day, hour)))
             loaded[day.isoformat()] = partition
