@@ -1,7 +1,5 @@
 """dbt-duckdb's plugin for an encrypted warehouse: it attaches the file, so that no profile or artefact has the key."""
 
-from typing import Any
-
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 
@@ -17,6 +15,3 @@ class Plugin(BasePlugin):
         settings = Settings.from_env()
         encryption.prepare(conn, settings)
         encryption.attach(conn, settings, settings.warehouse, settings.warehouse.stem, read_only=False)
-
-    def configure_cursor(self, cursor: Any) -> None:
-        cursor.execute(f"use {Settings.from_env().warehouse.stem}")

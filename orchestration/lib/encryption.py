@@ -30,6 +30,9 @@ ENCRYPTED = {
 }
 PARQUET, WAREHOUSE, ANALYTICS, CHECK = "parquet", "warehouse", "analytics", "check"
 SETTING = "FEEDBACK_ENCRYPTION_KEY (or _FILE, or _COMMAND)"
+# Rows that a database file stores together: each day's rows make DuckDB write those anew that they are stored with
+# (docs/decisions/0038). dbt_project/profiles.yml says the same.
+ROW_GROUP_SIZE = 20_480
 _EXTENSION = "duckdb_extension_httpfs"
 
 
@@ -85,11 +88,10 @@ def attach(
     use: str = WAREHOUSE,
 ) -> None:
     """Attaches a database file. Raises EncryptionError where file and key do not go together, and DuckDB's errors."""
-    options = [*(["read_only"] if read_only else []), *attach_options(settings, use)]
-    told = f" ({', '.join(options)})" if options else ""
+    options = ["read_only" if read_only else f"row_group_size {ROW_GROUP_SIZE}", *attach_options(settings, use)]
     quoted = str(path).replace("'", "''")
     try:
-        connection.execute(f"attach '{quoted}' as {alias}{told}")
+        connection.execute(f"attach '{quoted}' as {alias} ({', '.join(options)})")
     except (duckdb.InvalidInputException, duckdb.CatalogException) as error:
         raise EncryptionError(_mismatch(path, settings, str(error))) from None
 
