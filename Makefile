@@ -90,7 +90,7 @@ benchmark-report: install ## Write docs/benchmarks.md and its plots from what th
 	@$(BIN)/python -m benchmarks.report
 
 .PHONY: benchmark-history
-benchmark-history: install ## Time a new day against 7 and against 30 days of history
+benchmark-history: install ## Time a new day against 7, 30 and 90 days of history
 	@$(BIN)/python -m benchmarks.growing_history
 
 .PHONY: benchmark-ranges

@@ -1,4 +1,4 @@
-"""What one new day costs against a short and a long history, with random and with time-ordered ids.
+"""What one new day costs against short and long histories, with random and with time-ordered ids.
 
 The history is loaded and built by one real `attribution run`, and the new day by another on a copy of it, which
 is what is timed. The run's CPU seconds are told beside its seconds, and apart what dbt took ("attribution": models
@@ -40,6 +40,8 @@ def time_new_day(built: Path, landing: Path, *, memory_limit: str, recipes: Path
         # Landing and ledger files are never changed in place, so that a copy shares them.
         shutil.copytree(built, copy, copy_function=_link_events, ignore=shutil.ignore_patterns("new-day-*"))
         link_landing(landing, copy, [NEW_DAY])
+        # Or else the copy is written to the disk while the run waits for its own first checkpoint.
+        os.sync()
         cost = run_range(copy, NEW_DAY, NEW_DAY, memory_limit=memory_limit, recipes=recipes)
         ran = json.loads((copy / ".scratch" / "dbt" / "run_results.json").read_text(encoding="utf-8"))
     nodes = {node["unique_id"].split(".", 2)[2]: float(node["execution_time"]) for node in ran["results"]}
@@ -111,9 +113,9 @@ def measure(root: Path, ids: Ids, given: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--inferences", type=int, default=20_000, help="a day")
+    parser.add_argument("--inferences", type=int, default=10_000, help="a day")
     parser.add_argument("--feedback-share", type=float, default=0.2, help="feedback events per inference")
-    parser.add_argument("--history", type=int, nargs="+", default=[7, 30], help="days")
+    parser.add_argument("--history", type=int, nargs="+", default=[7, 30, 90], help="days")
     parser.add_argument("--ids", nargs="+", choices=get_args(Ids), default=list(get_args(Ids)))
     parser.add_argument("--rounds", type=int, default=3, help="of the new day; the best counts")
     parser.add_argument("--memory-limit", default="768MiB", help="DuckDB's share of the process's memory")

@@ -71,14 +71,16 @@ placed_feedback as (
 ),
 
 turns as (
-    select conversation_turns.*, places.place as place_in_session
+    select
+        conversation_turns.session_id, conversation_turns.turn, conversation_turns.request_id,
+        conversation_turns.inference_at, places.place as place_in_session
     from {{ ref('conversation_turns') }} as conversation_turns
     left join places on conversation_turns.request_id = places.request_id
     where conversation_turns.known_date <= {{ as_of }}
 ),
 {%- else -%}
 turns as (
-    select * from {{ ref('conversation_turns') }} where known_date <= {{ as_of }}
+    select session_id, turn, request_id, inference_at from {{ ref('conversation_turns') }} where known_date <= {{ as_of }}
 ),
 {%- endif %}
 
@@ -87,7 +89,7 @@ up_to_feedback as (
         feedback.feedback_id,
         feedback.is_on_session,
         turns.request_id = feedback.request_id as is_answer,
-        turns.*{{ ' exclude (place_in_session)' if last_turns }}
+        turns.session_id, turns.turn, turns.request_id, turns.inference_at
     from {{ 'placed_feedback as feedback' if last_turns else 'feedback' }}
     inner join turns
         on feedback.session_id = turns.session_id
@@ -124,9 +126,23 @@ in_order as (
             as missing_turns_before,
         is_answer,
         is_on_session,
-        * exclude (feedback_id, session_id, turn, place, is_answer, is_on_session)
+        request_id
     from with_order
     window in_turn as (partition by feedback_id order by place, inference_at, turn, request_id)
+),
+
+-- Texts come last: what is put in order is small.
+with_texts as (
+    select
+        in_order.*,
+        turns.inference_at,
+        {% for column in turn_columns() -%}
+        turns.{{ column }},
+        {% endfor -%}
+        turns.output_text, turns.inference_received_date, turns.known_date
+    from in_order
+    inner join {{ ref('conversation_turns') }} as turns on in_order.request_id = turns.request_id
+    where turns.known_date <= {{ as_of }}
 ),
 
 -- An inference that names no session is a conversation of one turn.
@@ -143,7 +159,7 @@ single_answers as (
     where feedback.session_id is null and pairs.attributed_date <= {{ as_of }}
 )
 
-select * from in_order
+select * from with_texts
 union all by name
 select * from single_answers
 {%- endmacro %}
