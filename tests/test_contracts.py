@@ -93,6 +93,7 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
         {"FEEDBACK_DATA_DOCS": "perhaps"},
         {"FEEDBACK_DUCKDB_MEMORY_LIMIT": "plenty"},
         {"FEEDBACK_DATADIR": "misspelt"},
+        {"FEEDBACK_WAREHOUSE": "data/feedback-2024.duckdb"},
     ],
 )
 def test_a_setting_that_is_no_good_is_named(env: dict[str, str]) -> None:

@@ -56,7 +56,6 @@ class NodeResult:
 def set_environment(settings: Settings) -> None:
     """What profiles.yml and the sources read, for dbt in this process."""
     os.environ["DBT_WAREHOUSE_PATH"] = str(settings.warehouse)
-    os.environ["DBT_WAREHOUSE_NAME"] = settings.warehouse.stem
     os.environ["DBT_MEMORY_LIMIT"] = settings.duckdb_memory_limit
     os.environ["DBT_SPILL_DIRECTORY"] = str(settings.data_dir / ".scratch" / "duckdb")
     os.environ.update(_places(settings))

@@ -23,7 +23,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("FEEDBACK_LANDING_URL", "<data dir>/landing", "Where events land: a folder or an fsspec URL."),
     ("FEEDBACK_LEDGER_URL", "<data dir>/ledger", "Where the ledger is kept: a folder."),
     ("FEEDBACK_DATASETS_URL", "<data dir>/datasets", "Where versions are published: a folder."),
-    ("FEEDBACK_WAREHOUSE", "<data dir>/warehouse.duckdb", "The DuckDB file that dbt builds."),
+    ("FEEDBACK_WAREHOUSE", "<data dir>/warehouse.duckdb", "The DuckDB file that dbt builds, in any folder."),
     ("FEEDBACK_PUBLISHED_DIR", "<data dir>/published", "Folder of what analysts read; give it a group and a mode."),
     ("FEEDBACK_FIRST_DAY", "2019-01-01", "First received date that has a partition."),
     ("FEEDBACK_ATTRIBUTION_WINDOW_DAYS", "30", "How long after its inference feedback may come, in days."),
@@ -136,7 +136,9 @@ class Settings:
             landing_url=place("FEEDBACK_LANDING_URL", "landing"),
             ledger_url=_folder("FEEDBACK_LEDGER_URL", place("FEEDBACK_LEDGER_URL", "ledger")),
             datasets_url=_folder("FEEDBACK_DATASETS_URL", place("FEEDBACK_DATASETS_URL", "datasets")),
-            warehouse=_path(env.get("FEEDBACK_WAREHOUSE") or str(data_dir / "warehouse.duckdb")),
+            warehouse=_database(
+                "FEEDBACK_WAREHOUSE", env.get("FEEDBACK_WAREHOUSE") or str(data_dir / "warehouse.duckdb")
+            ),
             published_dir=_path(env.get("FEEDBACK_PUBLISHED_DIR") or str(data_dir / "published")),
             first_day=_day("FEEDBACK_FIRST_DAY", text("FEEDBACK_FIRST_DAY")),
             attribution_window_days=_number("FEEDBACK_ATTRIBUTION_WINDOW_DAYS", text, at_least=0),
@@ -172,6 +174,16 @@ def _refuse_unknown(env: Mapping[str, str]) -> None:
 def _path(text: str) -> Path:
     path = Path(text).expanduser()
     return path if path.is_absolute() else REPOSITORY / path
+
+
+def _database(name: str, text: str) -> Path:
+    # DuckDB calls a database as its file is, and views that are stored say that name.
+    path = _path(text)
+    if path.stem != "warehouse":
+        raise SettingsError(
+            f"{name}={text!r}: call the file warehouse.duckdb, in any folder; its views name their database by it"
+        )
+    return path
 
 
 def _folder(name: str, url: str) -> str:
