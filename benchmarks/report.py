@@ -60,9 +60,6 @@ def one_day(told: Mapping[str, Any]) -> Iterator[str | Plot]:
         for name, run in runs.items()
     ]
     yield table(head, [[*floor_row, None, 1.0, 1.0, 1.0], *rows])
-    if "beside" in told:
-        yield f"{told['beside']}."
-        return
     yield Plot(
         f"one_day_{told['inferences']}",
         "Seconds of one day without the fixed cost",

@@ -21,7 +21,7 @@ from orchestration.lib.experiments import load_experiments
 from orchestration.lib.feedback_rules import RULES_WINDOW_DAYS, declared_rules, load_rule_settings
 from orchestration.lib.ledger import ledger_rows
 from orchestration.lib.retention.findings import FOLDER as FINDINGS
-from orchestration.lib.settings import REPOSITORY, Settings
+from orchestration.lib.settings import REPOSITORY, WAREHOUSE, Settings
 
 PROJECT_DIR = REPOSITORY / "dbt_project"
 RULES_DIR = PROJECT_DIR / "models" / "rules"
@@ -132,7 +132,7 @@ def build(settings: Settings, variables: str, *, tell: Callable[[str], None]) ->
 
 def project_of(settings: Settings) -> Any:
     """The parsed project with its sources where these settings have them."""
-    project = _parsed(settings.warehouse.name)
+    project = _parsed()
     for source in project.sources.values():
         location = source.config.meta["external_location"]
         for variable, place in _places(settings).items():
@@ -151,18 +151,18 @@ def _encrypted(settings: Settings, source: str, table: str, location: str) -> st
 
 
 @cache
-def _parsed(warehouse: str) -> Any:
-    """The project, parsed for any data folder. A warehouse's file name is its database's, so there is one for each."""
+def _parsed() -> Any:
+    """The project, parsed for any data folder."""
     with _locked():
         # Nothing is written: another process may be reading the file that Dagster makes its assets from.
-        return _parse("--no-write-json", warehouse=warehouse)
+        return _parse("--no-write-json")
 
 
-def _parse(*flags: str, warehouse: str = "warehouse.duckdb") -> Any:
+def _parse(*flags: str) -> Any:
     """Parses the project as it is in no data folder: so dbt takes up what the last process has parsed, whatever its
     folder was (its partial parsing; where the environment is another, it parses all files anew).
     """
-    profile = {"DBT_WAREHOUSE_PATH": warehouse, "DBT_MEMORY_LIMIT": "", "DBT_SPILL_DIRECTORY": ""}
+    profile = {"DBT_WAREHOUSE_PATH": f"{WAREHOUSE}.duckdb", "DBT_MEMORY_LIMIT": "", "DBT_SPILL_DIRECTORY": ""}
     with _environment({**{variable: _placeholder(variable) for variable in PLACES}, **profile}):
         manifest = invoke([*flags, "parse"])
     if not manifest.success:

@@ -5,6 +5,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 
 from orchestration.lib import encryption
 from orchestration.lib.settings import Settings
+from orchestration.lib.warehouse import ALIAS
 
 
 class Plugin(BasePlugin):
@@ -14,4 +15,4 @@ class Plugin(BasePlugin):
         # dbt makes plugins by their module's name and hands on its profile only, in which no key has a place.
         settings = Settings.from_env()
         encryption.prepare(conn, settings)
-        encryption.attach(conn, settings, settings.warehouse, settings.warehouse.stem, read_only=False)
+        encryption.attach(conn, settings, settings.warehouse, ALIAS, read_only=False)

@@ -16,6 +16,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MIN_KEY_CHARACTERS = 16
+# What the warehouse is called, as a file and so as a database: views that are stored say that name.
+WAREHOUSE = "warehouse"
 
 # Name, default, meaning. The README's table is made from it (a test compares them).
 SETTINGS: tuple[tuple[str, str, str], ...] = (
@@ -177,11 +179,10 @@ def _path(text: str) -> Path:
 
 
 def _database(name: str, text: str) -> Path:
-    # DuckDB calls a database as its file is, and views that are stored say that name.
     path = _path(text)
-    if path.stem != "warehouse":
+    if path.stem != WAREHOUSE:
         raise SettingsError(
-            f"{name}={text!r}: call the file warehouse.duckdb, in any folder; its views name their database by it"
+            f"{name}={text!r}: call the file {WAREHOUSE}.duckdb, in any folder; its views name their database by it"
         )
     return path
 

@@ -16,9 +16,9 @@ from orchestration.contracts.json_schema import STREAMS
 from orchestration.lib import encryption
 from orchestration.lib.build_window import Versions
 from orchestration.lib.duck import connect
-from orchestration.lib.settings import Settings, StateError
+from orchestration.lib.settings import WAREHOUSE, Settings, StateError
 
-ALIAS = "warehouse"
+ALIAS = WAREHOUSE
 PATIENCE_SECONDS = 120.0
 
 

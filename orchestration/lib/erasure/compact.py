@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 from orchestration.lib import encryption
 from orchestration.lib.duck import connect
-from orchestration.lib.row_hash import identifier
 from orchestration.lib.settings import Settings
 from orchestration.lib.store import fsync
-from orchestration.lib.warehouse import wait_until_writable
+from orchestration.lib.warehouse import ALIAS, wait_until_writable
 
 
 def write_warehouse_anew(settings: Settings, *, tell: Callable[[str], None]) -> None:
@@ -24,12 +23,10 @@ def write_warehouse_anew(settings: Settings, *, tell: Callable[[str], None]) -> 
     log = path.with_name(f"{path.name}.wal")
     for left in (beside, beside.with_name(f"{beside.name}.wal")):
         left.unlink(missing_ok=True)
-    # Views name the database, which is called as its file is.
-    database = identifier(path.stem)
     with connect(settings) as connection:
-        encryption.attach(connection, settings, path, database, read_only=True)
+        encryption.attach(connection, settings, path, ALIAS, read_only=True)
         encryption.attach(connection, settings, beside, "anew", read_only=False)
-        connection.execute(f"copy from database {database} to anew")
+        connection.execute(f"copy from database {ALIAS} to anew")
         connection.execute("detach anew")
     fsync(beside)
     beside.replace(path)
